@@ -102,6 +102,10 @@ mod task_model;
 #[cfg(feature = "hub")]
 mod access_key;
 
+/// The live events of the hub: begun, resumed, gaps, slow readers, ends; who can be asked while a board listens.
+#[cfg(feature = "hub")]
+mod hub_events;
+
 /// The REST routes of the hub: the same stories as over MCP, and every refusal of a request.
 #[cfg(feature = "hub")]
 mod hub_rest;
@@ -147,6 +151,10 @@ mod delivery_states;
 
 /// The depth limit of questions, and how throttles are reported.
 mod throttle;
+
+/// The person as a peer: asked, notified, answering, within a budget.
+#[cfg(all(feature = "cli", feature = "server"))]
+mod person;
 
 /// The hook that waits beside an idle session whose client takes no inbox lines.
 mod rewake;

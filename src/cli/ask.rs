@@ -26,7 +26,7 @@ use crate::store::Question;
 ///
 /// The answer is printed on stdout, everything else on stderr. Ctrl-C or a timeout leave the question open:
 /// `claude-mesh inbox` shows the answer when it comes. NAME is a peer of `claude-mesh peers`, `NAME/any` any session of
-/// its project.
+/// its project, `person` the person at this machine.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "claude-mesh ask [OPTIONS] NAME QUESTION\n       claude-mesh ask [OPTIONS] <--all|--repo> QUESTION",
@@ -279,9 +279,21 @@ impl PendingAsk<'_> {
         }
         if let Some(held) = asked.held {
             print::err(&format!(
-                "claude-mesh: {} {}\n{}: question {} is stored, and wakes the session when that ends; `claude-mesh inbox` shows the answer\n",
+                "claude-mesh: {} {}\n{}: question {} is stored, and {}; `claude-mesh inbox` shows the answer\n",
                 asked.to,
                 describe_throttle(held),
+                "hint".cyan(),
+                asked.question,
+                if asked.to.is_person() {
+                    "the person finds it in their inbox"
+                } else {
+                    "wakes the session when that ends"
+                },
+            ))?;
+        } else if asked.to.is_person() {
+            print::err(&format!(
+                "claude-mesh: {} is not reachable: no board and no `claude-mesh inbox --follow` is open there, and no notification is set\n{}: question {} is stored, the person finds it in their inbox; `claude-mesh inbox` shows the answer\n",
+                asked.to,
                 "hint".cyan(),
                 asked.question,
             ))?;

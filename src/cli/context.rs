@@ -114,6 +114,13 @@ impl CliContext {
         })
     }
 
+    /// Registers the person with a doorbell as a terminal that shows questions.
+    pub(super) fn join_as_terminal(&self) -> Result<Member, Failure> {
+        let mut request = person_join_request();
+        request.agent = Some("terminal".into());
+        Ok(self.open()?.join_with(&request, self.settings.polling)?)
+    }
+
     /// Registers without a doorbell, for commands that do not wait.
     pub(super) fn register(&self, mut mesh: Mesh) -> Result<SessionGuard, Failure> {
         let me = match &self.session {

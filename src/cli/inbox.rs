@@ -3,16 +3,19 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::format::{bold_name, excerpt, indent};
+use super::format::{bold_name, excerpt};
+use super::inbox_follow::follow;
+use super::inbox_format::{
+    print_granted, print_late_answer, print_pending_questions, print_question_text,
+};
 use super::peer::with_peer_suggestions;
-use super::{print, question_json};
+use super::print;
 use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::error::Failure;
-use crate::mesh::{Inbox, LateAnswer, Member, Mesh, PendingQuestion, QuestionStatus};
+use crate::mesh::{Inbox, Member, Mesh, PendingQuestion, QuestionStatus};
 use crate::model::elapsed::format_ago;
-use crate::model::{AnsweredBy, PeerName, QuestionState, WakeState};
-use crate::store::Question;
+use crate::model::{PeerName, QuestionState, WakeState};
 use crate::tools::output;
 
 /// Show what waits for you: questions, late answers, mail, your own open questions
@@ -23,7 +26,8 @@ use crate::tools::output;
 Examples:
   claude-mesh inbox
   claude-mesh inbox --all            every open question of this mesh
-  claude-mesh inbox --peer backend   what waits for backend"
+  claude-mesh inbox --peer backend   what waits for backend
+  claude-mesh inbox --follow         each question as it comes; sessions can ask you meanwhile"
 )]
 pub(super) struct InboxArgs {
     /// What waits for another peer.
@@ -32,12 +36,18 @@ pub(super) struct InboxArgs {
     /// Every open question of this mesh.
     #[arg(long)]
     all: bool,
+    /// Show each question as it comes, until Ctrl-C. Meanwhile sessions can ask you. With --json one object a line.
+    #[arg(long, conflicts_with_all = ["all", "peer"])]
+    follow: bool,
 }
 
 /// The maximum number of questions listed.
 const QUESTIONS_MAX: u32 = 500;
 
 pub(super) fn inbox(context: &CliContext, args: &InboxArgs) -> CommandResult {
+    if args.follow {
+        return follow(context);
+    }
     let Some(mut mesh) = context.open_existing()? else {
         return context.report_no_mesh(&json!({ "questions": [], "answers": [] }));
     };
@@ -105,9 +115,9 @@ impl OwnInbox {
     }
 
     fn report(&self, context: &CliContext, you: &PeerName, now_ms: i64) -> Result<(), Failure> {
-        questions(context, &self.pending.questions, now_ms)?;
+        print_pending_questions(context, &self.pending.questions, now_ms)?;
         for late in &self.pending.answers {
-            answer(context, late, now_ms)?;
+            print_late_answer(context, late, now_ms)?;
         }
         for status in &self.still_open {
             print::line(&format!(
@@ -119,11 +129,7 @@ impl OwnInbox {
             ))?;
         }
         for granted in &self.pending.granted {
-            print::line(&format!(
-                "{}  {} is yours now",
-                granted.claim.id,
-                context.sanitize_foreign(&excerpt(&granted.claim.resource))
-            ))?;
+            print_granted(context, granted)?;
         }
         if self.unread > 0 {
             let noun = if self.unread == 1 {
@@ -149,61 +155,7 @@ pub(super) fn print_questions(
     member: &mut Member,
     waiting: &[PendingQuestion],
 ) -> Result<(), Failure> {
-    questions(context, waiting, member.mesh().now().wall_ms)
-}
-
-fn questions(
-    context: &CliContext,
-    waiting: &[PendingQuestion],
-    now_ms: i64,
-) -> Result<(), Failure> {
-    for one in waiting {
-        let question = &one.delivery.question;
-        let redirect_note = match &one.on_behalf_of {
-            Some(session) => format!(" (for {session}, which has ended)"),
-            None => String::new(),
-        };
-        let waiting_note = if one.asker_waiting {
-            ", waits for the answer"
-        } else {
-            ""
-        };
-        print::line(&format!(
-            "{}  {} asks, {}{waiting_note}{redirect_note}",
-            question.id,
-            bold_name(one.from.as_str()),
-            format_ago(now_ms - question.asked_at_ms),
-        ))?;
-        body(context, question)?;
-        print::line(&format!(
-            "  {}",
-            format!("claude-mesh reply {} TEXT", question.id).dimmed()
-        ))?;
-    }
-    Ok(())
-}
-
-fn answer(context: &CliContext, late: &LateAnswer, now_ms: i64) -> Result<(), Failure> {
-    let LateAnswer { question, from } = late;
-    let verb = match (question.state, question.answered_by) {
-        (QuestionState::Declined, _) => "declined",
-        (QuestionState::Expired, _) => "did not answer within 7 days",
-        (_, Some(AnsweredBy::Person)) => "answered (by a person)",
-        _ => "answered",
-    };
-    let when = question
-        .answered_at_ms
-        .map_or(String::new(), |at| format!(", {}", format_ago(now_ms - at)));
-    print::line(&format!(
-        "{}  {} {verb}{when} (to: {})",
-        question.id,
-        bold_name(from.as_str()),
-        context.sanitize_foreign(&excerpt(&question.question)),
-    ))?;
-    print::line(&indent(
-        &context.sanitize_foreign(question.answer.as_deref().unwrap_or_default()),
-    ))?;
-    Ok(())
+    print_pending_questions(context, waiting, member.mesh().now().wall_ms)
 }
 
 fn list_for_others(context: &CliContext, mesh: &mut Mesh, peer: Option<&str>) -> CommandResult {
@@ -223,7 +175,7 @@ fn list_for_others(context: &CliContext, mesh: &mut Mesh, peer: Option<&str>) ->
     if context.json {
         let questions: Vec<Value> = found
             .map(|((question, from, to), question_status)| {
-                let mut value = question_json::question_between(question, from, to);
+                let mut value = output::question_between(question, from, to);
                 value["delivery"] = output::delivery(&question_status.delivery);
                 value
             })
@@ -240,7 +192,7 @@ fn list_for_others(context: &CliContext, mesh: &mut Mesh, peer: Option<&str>) ->
             bold_name(to),
             format_ago(now_ms - question.asked_at_ms),
         ))?;
-        body(context, question)?;
+        print_question_text(context, question)?;
         print::line(&format!("  {}", question_status.delivery.line(to, now_ms)))?;
     }
     if question_statuses.is_empty() {
@@ -252,13 +204,4 @@ fn list_for_others(context: &CliContext, mesh: &mut Mesh, peer: Option<&str>) ->
         ))?;
     }
     Ok(CommandStatus::Done)
-}
-
-fn body(context: &CliContext, question: &Question) -> Result<(), Failure> {
-    print::line(&indent(&context.sanitize_foreign(&question.question)))?;
-    if let Some(text) = question.context.as_deref().filter(|text| !text.is_empty()) {
-        print::line("  context:")?;
-        print::line(&indent(&indent(&context.sanitize_foreign(text))))?;
-    }
-    Ok(())
 }

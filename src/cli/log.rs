@@ -11,13 +11,14 @@ use crate::cli::duration;
 use crate::cli::duration::Since;
 use crate::cli::erase_residue::EraseResidue;
 use crate::cli::error::Failure;
-use crate::cli::{event_format, events, print, question_json};
+use crate::cli::{event_format, events, print};
 use crate::mesh::{EraseOutcome, Mesh};
 use crate::model::elapsed::format_ago;
 use crate::model::event::{EventFilter, EventPatterns};
 use crate::model::{Error, Event, Refusal};
 use crate::platform::clock::rfc3339;
 use crate::platform::id::QuestionId;
+use crate::tools::output;
 
 /// Print what happened: who asked, was woken, answered; or erase a question
 ///
@@ -181,7 +182,7 @@ fn question(context: &CliContext, id: &str) -> CommandResult {
     };
     let (question, asker, target) = mesh.question_with_names(id)?.ok_or_else(not_found)?;
     if context.json {
-        print::json(&question_json::question_between(&question, &asker, &target))?;
+        print::json(&output::question_between(&question, &asker, &target))?;
         return Ok(CommandStatus::Done);
     }
     let now_ms = mesh.now().wall_ms;

@@ -239,7 +239,12 @@ fn list(context: &CliContext, session: &mut SessionGuard, args: &MessagesArgs) -
     print_footer(session, args, &listed)
 }
 
-fn print_message(context: &CliContext, message: &Message, now_ms: i64) -> Result<(), Failure> {
+/// Prints a message.
+pub(super) fn print_message(
+    context: &CliContext,
+    message: &Message,
+    now_ms: i64,
+) -> Result<(), Failure> {
     let to = match &message.to {
         SentTo::Peer(_) => String::new(),
         SentTo::Everyone => " to everybody".into(),

@@ -15,6 +15,7 @@ mod command_status;
 mod completions_man;
 mod context;
 mod demo;
+mod desktop_notification;
 mod doctor;
 mod duration;
 mod erase_residue;
@@ -24,6 +25,8 @@ mod events;
 mod format;
 mod gc;
 mod inbox;
+mod inbox_follow;
+mod inbox_format;
 mod install;
 mod log;
 mod memory;
@@ -113,6 +116,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     Demo(demo::DemoArgs),
     #[command(hide = true)]
+    Notify(desktop_notification::NotifyArgs),
+    #[command(hide = true)]
     DemoClient(demo::DemoClientArgs),
     Completions(completions_man::CompletionsArgs),
     Man(completions_man::ManArgs),
@@ -165,6 +170,7 @@ fn dispatch(cli: Cli) -> CommandResult {
         Command::Serve(args) => serve::serve(&args, json),
         Command::Doctor(_) => doctor::doctor(json),
         Command::Demo(args) => demo::demo(&args, json),
+        Command::Notify(args) => desktop_notification::notify(&args, json),
         Command::DemoClient(_) => demo::client(),
         Command::Peers(args) => peer::peers(&CliContext::resolve(json)?, &args),
         Command::Ask(args) => ask::ask(&CliContext::resolve(json)?, &args),

@@ -96,7 +96,8 @@ pub(super) fn askable(
     Ok(mesh
         .peers(None, PeerScope::Machine, false)?
         .into_iter()
-        .filter(|view| view.askable && is_in_scope(scope, context, view))
+        .filter(|view| view.askable && view.peer.kind != PeerKind::Person)
+        .filter(|view| is_in_scope(scope, context, view))
         .map(|view| view.peer.name)
         .collect())
 }
@@ -331,6 +332,15 @@ impl PeersSnapshot {
     /// Returns what it does, since when it is idle, and its throttle.
     fn activity(&self, view: &PeerView) -> String {
         let activity = match (view.activity, view.idle_ms) {
+            _ if view
+                .reachable_by
+                .as_ref()
+                .is_some_and(|ways| !ways.is_empty()) =>
+            {
+                let ways = view.reachable_by.iter().flatten();
+                let ways: Vec<&str> = ways.map(|way| way.as_str()).collect();
+                format!("by {}", ways.join(", "))
+            }
             (Activity::Offline, _) => format!(
                 "offline, seen {}",
                 format_ago(self.now_ms - view.peer.last_seen_at_ms)
@@ -369,6 +379,7 @@ pub(super) fn describe_throttle(held: Throttled) -> String {
         ThrottleReason::Quiet => format!("is quiet{until}"),
         ThrottleReason::Paused => format!("is paused{until}"),
         ThrottleReason::WakeBudget => "has answered enough until you type".into(),
+        ThrottleReason::PersonBudget => format!("has been asked enough{until}"),
     }
 }
 

@@ -1,10 +1,8 @@
 //! Questions as JSON for `--json`, under the keys that the tools of the server use.
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::mesh::{AskedQuestion, QuestionStatus};
 use crate::model::QuestionState;
-use crate::platform::clock::rfc3339;
-use crate::store::Question;
 use crate::tools::output::{QuestionEnd, QuestionResult};
 
 /// Returns the result of a question that was waited for; `stopped` says that the person ended the wait.
@@ -60,26 +58,6 @@ pub(super) fn stored_question(asked: &AskedQuestion, question: &QuestionStatus) 
         hint: Some(ANSWER_LATER_HINT),
     };
     result.to_json().into()
-}
-
-/// Returns a question between two other peers.
-pub(super) fn question_between(question: &Question, from: &str, to: &str) -> Value {
-    json!({
-        "question_id": question.id,
-        "from": from,
-        "to": to,
-        "state": question.state,
-        "asked_at": rfc3339(question.asked_at_ms),
-        "question": question.question,
-        "context": question.context,
-        "wake": question.wake,
-        "shown_at": question.shown_at_ms.map(rfc3339),
-        "shown_times": question.shown_times,
-        "answer": question.answer,
-        "by": question.answered_by,
-        "answered_at": question.answered_at_ms.map(rfc3339),
-        "late": question.answered_at_ms.map(|_| question.answer_late),
-    })
 }
 
 /// Where an answer is found that comes later.

@@ -1,6 +1,6 @@
 //! The refusal of a request: an HTTP status and the error object of the tools.
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -45,6 +45,15 @@ impl ApiError {
     pub(super) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
+    }
+
+    pub(super) fn method_not_allowed(method: &Method, path: &str) -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            &format!("the route {path} has no method {method}"),
+            "The header Allow lists its methods.",
+        )
     }
 
     /// Returns the error object.

@@ -23,6 +23,8 @@ pub(super) struct Caller {
     mesh: Arc<HubMesh>,
     session: Arc<HubSession>,
     stopping: watch::Receiver<bool>,
+    /// Whether its calls wait.
+    waits: bool,
 }
 
 impl Caller {
@@ -50,6 +52,7 @@ impl Caller {
             mesh,
             session,
             stopping: hub.stopping(),
+            waits: true,
         })
     }
 
@@ -63,6 +66,14 @@ impl Caller {
 
     pub(super) fn session(&self) -> &Arc<HubSession> {
         &self.session
+    }
+
+    /// Returns the same caller, whose waits end at once.
+    pub(super) fn without_waiting(&self) -> Self {
+        Self {
+            waits: false,
+            ..self.clone()
+        }
     }
 
     /// Refuses a caller whose key has a lower scope.
@@ -144,6 +155,9 @@ impl AsyncCaller for Caller {
     }
 
     async fn stopped(&self) -> StopReason {
+        if !self.waits {
+            return StopReason::Expired;
+        }
         let mut stopping = self.stopping.clone();
         let _ = stopping.wait_for(|stopping| *stopping).await;
         StopReason::Expired

@@ -93,6 +93,8 @@ impl HubMesh {
     /// `folder`.
     pub(super) async fn session(&self, speaker: &Speaker, folder: &str) -> Result<Arc<HubSession>> {
         if let Some(session) = self.sessions().get(speaker) {
+            // Its lease must not end between here and its next step.
+            session.touch(&self.now());
             return Ok(Arc::clone(session));
         }
         let own_folder = match speaker {
@@ -112,6 +114,12 @@ impl HubMesh {
         self.sessions()
             .insert(speaker.clone(), Arc::clone(&session));
         Ok(session)
+    }
+
+    /// Returns the session of the person.
+    pub(super) async fn person_session(&self) -> Result<Arc<HubSession>> {
+        let folder = self.settings.mesh_home.to_string_lossy();
+        self.session(&Speaker::Person, &folder).await
     }
 
     /// Runs one step as a session, and repeats it while the file is locked. With `registers` a session that is not
@@ -220,6 +228,14 @@ impl HubMesh {
             self.unregister(&session, "its lease has ended");
         }
         next_ms.map(|ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
+    }
+
+    /// Ends a session because its peer wants that. Returns whether it was registered.
+    pub(super) fn end_session(&self, session: &HubSession) -> bool {
+        self.sessions().remove(session.speaker());
+        let was_registered = session.handle().is_ok();
+        self.unregister(session, "it unregistered");
+        was_registered
     }
 
     /// Ends all sessions, because the hub ends.

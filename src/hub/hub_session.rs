@@ -150,13 +150,17 @@ impl HubSession {
         }
     }
 
-    /// Counts a stream that begins or ends to listen. Returns how many listen now.
-    pub(super) fn count_listener(&self, begins: bool) -> usize {
+    /// Counts a stream that begins or ends to listen. A person can be asked no more when the last one ends; when the first
+    /// begins, from its registration on.
+    pub(super) fn count_listener(&self, begins: bool) {
         self.count_call(begins);
         if begins {
-            self.listeners.fetch_add(1, Ordering::Relaxed) + 1
-        } else {
-            self.listeners.fetch_sub(1, Ordering::Relaxed) - 1
+            self.listeners.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let was_last = self.listeners.fetch_sub(1, Ordering::Relaxed) == 1;
+        if was_last && self.speaker == Speaker::Person {
+            self.registration().lock = None;
         }
     }
 

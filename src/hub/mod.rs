@@ -8,10 +8,15 @@
 mod api_error;
 mod authenticate;
 mod caller;
+mod descriptor_limit;
+mod event_feed;
+mod event_stream;
 mod hub_mesh;
 mod hub_session;
 mod mesh_path;
+mod operations;
 mod page;
+mod request_log;
 mod routes;
 mod serve;
 mod state;

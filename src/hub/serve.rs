@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tower::Layer;
 use tower::util::MapRequestLayer;
 
+use crate::hub::descriptor_limit;
 use crate::hub::mesh_path::take_mesh_name;
 use crate::hub::routes;
 use crate::hub::state::Hub;
@@ -54,6 +55,7 @@ pub fn serve(
     options: &ServeOptions,
     on_start: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
+    descriptor_limit::raise();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::hub::event_feed::EventFeed;
 use crate::hub::hub_mesh::HubMesh;
 use crate::model::Result;
 use crate::platform::isolation::{self, MeshLocation};
@@ -15,6 +16,7 @@ pub(super) struct Hub {
     clock: Arc<SystemClock>,
     started: Moment,
     meshes: Mutex<HashMap<String, Arc<HubMesh>>>,
+    feeds: Mutex<HashMap<String, Arc<EventFeed>>>,
     stopping: watch::Sender<bool>,
 }
 
@@ -26,6 +28,7 @@ impl Hub {
             started: clock.now(),
             clock,
             meshes: Mutex::default(),
+            feeds: Mutex::default(),
             stopping: watch::Sender::new(false),
         }
     }
@@ -93,6 +96,15 @@ impl Hub {
         let mesh = HubMesh::open(location, &self.settings, Arc::clone(&self.clock))?;
         meshes.insert(location.name.clone(), Arc::clone(&mesh));
         Ok(mesh)
+    }
+
+    /// Returns the feed of the events of a mesh.
+    pub(super) fn event_feed(&self, mesh: &Arc<HubMesh>) -> Arc<EventFeed> {
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let feed = feeds
+            .entry(mesh.location.name.clone())
+            .or_insert_with(|| EventFeed::new(Arc::clone(mesh), self.stopping()));
+        Arc::clone(feed)
     }
 
     fn opened(&self) -> MutexGuard<'_, HashMap<String, Arc<HubMesh>>> {

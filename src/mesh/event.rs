@@ -60,6 +60,35 @@ impl EventWait {
     }
 }
 
+/// Entries of the event log, and what is kept of it.
+#[cfg(feature = "hub")]
+#[derive(Debug)]
+pub struct EventLogPage {
+    /// The entries, oldest first.
+    pub page: EventPage,
+    /// The number of the oldest entry that is kept; if none is, that of the next.
+    pub oldest: i64,
+    /// The number of the last entry.
+    pub last: i64,
+    /// How often the file was replaced by another, with another log, since the mesh was opened.
+    pub replacements: u32,
+}
+
+#[cfg(feature = "hub")]
+impl Mesh {
+    /// Returns entries of the event log and what is kept of it, from the same moment.
+    pub fn event_log(&mut self, filter: &EventFilter) -> Result<EventLogPage> {
+        let (page, (oldest, last)) =
+            self.read(|read| Ok((read.tx.events(filter)?, read.tx.event_seq_range()?)))?;
+        Ok(EventLogPage {
+            page,
+            oldest,
+            last,
+            replacements: self.store.replacements(),
+        })
+    }
+}
+
 impl Mesh {
     /// Returns entries of the event log.
     pub fn events(&mut self, filter: &EventFilter) -> Result<EventPage> {

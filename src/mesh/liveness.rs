@@ -7,10 +7,11 @@ use crate::claude_code::{
     INBOX_POLICY_KEY, INBOX_POLICY_REFUSE, RegistryEntry, find_inbound_refusal, has_inbox,
     registry_entry,
 };
+use crate::mesh::options::MeshOptions;
 use crate::model::{Activity, Liveness};
 use crate::platform::{Moment, process};
 use crate::store::{ProcessLocation, Session};
-use crate::wake::Doorbells;
+use crate::wake::{Doorbells, PersonNotifier};
 
 /// The view that this process has of the machine.
 #[derive(Debug)]
@@ -20,16 +21,15 @@ pub(in crate::mesh) struct HostView {
     pub(in crate::mesh) own: ProcessLocation,
     /// How many turns peers may start in a session before its person types again.
     pub(in crate::mesh) wake_budget: u32,
+    /// How many questions an hour all sessions together may ask the person.
+    pub(in crate::mesh) person_budget: u32,
+    /// Tells the person of this machine of questions.
+    pub(in crate::mesh) person_notifier: Option<PersonNotifier>,
     registry: Option<PathBuf>,
 }
 
 impl HostView {
-    pub(in crate::mesh) fn new(
-        doorbells: Doorbells,
-        now: &Moment,
-        registry: Option<PathBuf>,
-        wake_budget: u32,
-    ) -> Self {
+    pub(in crate::mesh) fn new(doorbells: Doorbells, now: &Moment, options: &MeshOptions) -> Self {
         Self {
             doorbells,
             own: ProcessLocation {
@@ -39,8 +39,10 @@ impl HostView {
                 process: process::this_process(),
                 instance: 0,
             },
-            wake_budget,
-            registry,
+            wake_budget: options.wake_budget,
+            person_budget: options.person_budget,
+            person_notifier: options.person_notifier.clone(),
+            registry: options.registry.clone(),
         }
     }
 

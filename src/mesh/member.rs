@@ -7,6 +7,7 @@ use crate::mesh::blocking_wait::{
     BlockingWait, InboxWait, QueryWait, ReplyWait, ReplyWaitEnd, ThreadDriver, WaitCondition,
     WaitOutcome,
 };
+use crate::mesh::inbox_follow::{InboxFollower, NewItemsWait};
 use crate::mesh::{
     AskOutcome, AskedQuestion, Inbox, JoinRequest, Mesh, QuestionDraft, QuestionStatus, Reply,
     ReplyOutcome, SessionHandle, Wait,
@@ -172,6 +173,25 @@ impl Member {
             WaitOutcome::Expired | WaitOutcome::Interrupted(_) | WaitOutcome::Cancelled => {
                 Inbox::default()
             }
+        })
+    }
+
+    /// Waits until something is pending that `follower` has not found before. Returns it, or `None` when `keep_waiting`,
+    /// called after every poll, returns false. Nothing is marked as delivered.
+    ///
+    /// Where a watcher works, it polls only after a doorbell.
+    pub fn follow_inbox(
+        &mut self,
+        follower: &mut InboxFollower,
+        mut keep_waiting: impl FnMut() -> bool,
+    ) -> Result<Option<Inbox>> {
+        let mut wait = self.begin_wait(NewItemsWait(follower), Duration::MAX);
+        let poll_interval = self.listener.poll_interval(false);
+        let mut driver = self.driver();
+        driver.poll_interval = poll_interval;
+        Ok(match driver.run(&mut wait, |_| keep_waiting())? {
+            WaitOutcome::Done(found) => Some(found),
+            WaitOutcome::Expired | WaitOutcome::Interrupted(_) | WaitOutcome::Cancelled => None,
         })
     }
 

@@ -31,6 +31,7 @@ mod erase;
 mod event;
 #[cfg(feature = "hub")]
 mod idempotency;
+mod inbox_follow;
 mod liveness;
 mod member;
 mod memory;
@@ -64,9 +65,12 @@ pub use claim::ticket::Ticket;
 pub use claim::unnotified::Granted;
 pub use connection::Mesh;
 pub use erase::EraseOutcome;
+#[cfg(feature = "hub")]
+pub use event::EventLogPage;
 pub use event::{EventWait, ProjectEvent};
 #[cfg(feature = "hub")]
 pub use idempotency::{IdempotencyOutcome, IdempotentRequest};
+pub use inbox_follow::InboxFollower;
 pub use member::Member;
 pub use memory::forget::MemorySelector;
 pub use memory::recall::Recall;

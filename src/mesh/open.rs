@@ -23,12 +23,7 @@ impl Mesh {
         options: &MeshOptions,
     ) -> Result<Self, Fault> {
         let store = Store::open(path, options.store.clone())?;
-        let host = HostView::new(
-            Doorbells::of(path),
-            &clock.now(),
-            options.registry.clone(),
-            options.wake_budget,
-        );
+        let host = HostView::new(Doorbells::of(path), &clock.now(), options);
         Ok(Self {
             store,
             clock,

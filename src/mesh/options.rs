@@ -3,8 +3,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::platform::Settings;
-use crate::platform::settings::{DEFAULT_KEEP_MS, DEFAULT_WAKE_BUDGET};
+use crate::platform::settings::{DEFAULT_KEEP_MS, DEFAULT_PERSON_BUDGET, DEFAULT_WAKE_BUDGET};
 use crate::store::Options;
+use crate::wake::PersonNotifier;
 
 /// How a mesh is opened.
 #[derive(Debug, Clone)]
@@ -15,6 +16,10 @@ pub struct MeshOptions {
     pub registry: Option<PathBuf>,
     /// How many turns peers may start in a session before its person types again.
     pub wake_budget: u32,
+    /// How many questions an hour all sessions together may ask the person.
+    pub person_budget: u32,
+    /// Tells the person of questions while nothing shows them; `None` if no such program is set.
+    pub person_notifier: Option<PersonNotifier>,
     /// How long closed questions and events are kept, in milliseconds.
     pub keep_ms: i64,
     /// The folder of the fault log, for faults that fail no operation.
@@ -31,6 +36,8 @@ impl MeshOptions {
             },
             registry: Some(settings.claude.config_dir.clone()),
             wake_budget: settings.wake_budget,
+            person_budget: settings.person_budget,
+            person_notifier: PersonNotifier::from_settings(settings),
             keep_ms: settings.keep_ms,
             faults: Some(settings.mesh_home.clone()),
         }
@@ -57,6 +64,8 @@ impl Default for MeshOptions {
             store: Options::default(),
             registry: None,
             wake_budget: DEFAULT_WAKE_BUDGET,
+            person_budget: DEFAULT_PERSON_BUDGET,
+            person_notifier: None,
             keep_ms: DEFAULT_KEEP_MS,
             faults: None,
         }

@@ -15,6 +15,7 @@ pub mod expertise;
 pub mod memory;
 pub mod message;
 pub mod peer;
+pub mod person;
 pub mod question;
 pub mod refusal;
 pub mod secret;

@@ -70,6 +70,11 @@ impl PeerName {
         Self(format!("person@{}", Self::from_ascii(host)))
     }
 
+    /// Returns whether it is the name of a person; no other peer gets a name with `@`.
+    pub fn is_person(&self) -> bool {
+        self.0.starts_with("person@")
+    }
+
     /// Returns a name that was read from the store.
     pub(crate) fn from_stored(name: String) -> Self {
         Self(name)

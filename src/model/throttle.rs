@@ -26,6 +26,8 @@ pub enum ThrottleReason {
     Paused,
     /// The wake budget of the peer is used up until its person types.
     WakeBudget,
+    /// Sessions have asked the person as often as they may for now.
+    PersonBudget,
 }
 
 impl ThrottleReason {
@@ -35,6 +37,7 @@ impl ThrottleReason {
             Self::Quiet => "quiet",
             Self::Paused => "paused",
             Self::WakeBudget => "wake_budget",
+            Self::PersonBudget => "person_budget",
         }
     }
 }
@@ -78,7 +81,8 @@ impl PersonAlert {
         match (held.reason, held.ends_at_ms) {
             (ThrottleReason::WakeBudget, _) => Some(Self::WakeBudget),
             (ThrottleReason::Paused, None) => Some(Self::Paused),
-            (ThrottleReason::Paused, Some(_)) | (ThrottleReason::Quiet, _) => None,
+            (ThrottleReason::Paused, Some(_))
+            | (ThrottleReason::Quiet | ThrottleReason::PersonBudget, _) => None,
         }
     }
 

@@ -11,6 +11,11 @@ macro_rules! id {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Ulid);
 
+        impl $name {
+            /// Greater than every id that is given.
+            pub const LAST: Self = Self(Ulid(u128::MAX));
+        }
+
         impl From<Ulid> for $name {
             fn from(ulid: Ulid) -> Self {
                 Self(ulid)

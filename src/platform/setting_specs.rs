@@ -35,13 +35,17 @@ pub const WAKE: &str = "CLAUDE_MESH_WAKE";
 pub const WAKE_BUDGET: &str = "CLAUDE_MESH_WAKE_BUDGET";
 /// The program that notifies the person when a session waits for them.
 pub const NOTIFY_CMD: &str = "CLAUDE_MESH_NOTIFY_CMD";
+/// `desktop` notifies the person of questions by the desktop.
+pub const NOTIFY: &str = "CLAUDE_MESH_NOTIFY";
+/// How many questions an hour all sessions together may ask the person.
+pub const PERSON_BUDGET: &str = "CLAUDE_MESH_PERSON_BUDGET";
 /// `off` keeps no activity summary for `list_peers`.
 pub const ACTIVITY: &str = "CLAUDE_MESH_DOING";
 /// How long answered questions and events are kept.
 pub const KEEP_DAYS: &str = "CLAUDE_MESH_KEEP_DAYS";
 
 /// All settings, in the order of `docs/settings.md`.
-pub const ALL: [SettingSpec; 13] = [
+pub const ALL: [SettingSpec; 15] = [
     SettingSpec {
         name: DATABASE,
         default: "~/.claude-mesh/mesh.db",
@@ -105,7 +109,19 @@ pub const ALL: [SettingSpec; 13] = [
     SettingSpec {
         name: NOTIFY_CMD,
         default: "none",
-        description: "a program that runs when a session waits for its person; the reason is in its environment (`CLAUDE_MESH_REASON`, `CLAUDE_MESH_PEER`)",
+        description: "a program that runs when a session waits for its person, and for a question to the person, whose text it reads from stdin; the reason is in its environment (`CLAUDE_MESH_REASON`, `CLAUDE_MESH_PEER`, `CLAUDE_MESH_QUESTION`)",
+        allowed_in_file: true,
+    },
+    SettingSpec {
+        name: NOTIFY,
+        default: "off",
+        description: "`desktop` shows a question to the person as a notification of the desktop, unless `CLAUDE_MESH_NOTIFY_CMD` is set",
+        allowed_in_file: true,
+    },
+    SettingSpec {
+        name: PERSON_BUDGET,
+        default: "10",
+        description: "how many questions an hour all sessions together may ask the person; questions beyond that are held; `0` holds all",
         allowed_in_file: true,
     },
     SettingSpec {
@@ -129,6 +145,8 @@ pub const TOOL_SETS: [&str; 7] = [
 
 /// The default of `CLAUDE_MESH_WAKE_BUDGET`.
 pub const DEFAULT_WAKE_BUDGET: u32 = 20;
+/// The default of `CLAUDE_MESH_PERSON_BUDGET`.
+pub const DEFAULT_PERSON_BUDGET: u32 = 10;
 /// The default of `CLAUDE_MESH_KEEP_DAYS`, in milliseconds.
 pub const DEFAULT_KEEP_MS: i64 = 30 * DAY_MS;
 

@@ -12,9 +12,9 @@ use crate::platform::fault::{Fault, FaultKind};
 use crate::platform::setting_specs::DAY_MS;
 
 pub use crate::platform::setting_specs::{
-    ACTIVITY, ALL, ANSWER, DATABASE, DEFAULT_KEEP_MS, DEFAULT_WAKE_BUDGET, HOME, KEEP_DAYS,
-    MESH_SWITCH, NAME, NOTIFY_CMD, PROJECT_PATH, SYNC, SettingSpec, TOOL_SETS, TOOLS, WAKE,
-    WAKE_BUDGET,
+    ACTIVITY, ALL, ANSWER, DATABASE, DEFAULT_KEEP_MS, DEFAULT_PERSON_BUDGET, DEFAULT_WAKE_BUDGET,
+    HOME, KEEP_DAYS, MESH_SWITCH, NAME, NOTIFY, NOTIFY_CMD, PERSON_BUDGET, PROJECT_PATH, SYNC,
+    SettingSpec, TOOL_SETS, TOOLS, WAKE, WAKE_BUDGET,
 };
 
 /// The settings, resolved once and passed down.
@@ -47,8 +47,12 @@ pub struct Settings {
     pub polling: bool,
     /// How many turns peers may start between two prompts of the person.
     pub wake_budget: u32,
-    /// The program that notifies the person when a session waits for them.
+    /// The program that notifies the person when a session waits for them or asks them.
     pub notify_command: Option<PathBuf>,
+    /// The program `claude-mesh`, if it is to notify the person of questions by the desktop.
+    pub desktop_notifier: Option<PathBuf>,
+    /// How many questions an hour all sessions together may ask the person.
+    pub person_budget: u32,
     /// Whether an activity summary is kept for other sessions.
     pub keeps_activity: bool,
     /// How long answered questions and events are kept, in milliseconds.
@@ -177,10 +181,12 @@ impl Settings {
             wake_budget: layers
                 .integer_in_range(WAKE_BUDGET, 0..=10_000)?
                 .unwrap_or(DEFAULT_WAKE_BUDGET),
-            notify_command: layers
-                .find(NOTIFY_CMD)
-                .map(|(value, from)| require_absolute(NOTIFY_CMD, &from, Path::new(&value), &home))
-                .transpose()?,
+            notify_command: layers.absolute_path(NOTIFY_CMD, &home)?,
+            desktop_notifier: (layers.choice_index(NOTIFY, &["off", "desktop"])? == 1)
+                .then(|| command_line_program(program)),
+            person_budget: layers
+                .integer_in_range(PERSON_BUDGET, 0..=10_000)?
+                .unwrap_or(DEFAULT_PERSON_BUDGET),
             keeps_activity: layers.choice_index(ACTIVITY, &["on", "off"])? == 0,
             keep_ms: layers
                 .integer_in_range(KEEP_DAYS, 1..=3650)?
@@ -236,6 +242,14 @@ fn user_home() -> Result<PathBuf, Fault> {
     }
 }
 
+/// Returns the program `claude-mesh`, which is installed in the folder of this one.
+fn command_line_program(program: Option<&Path>) -> PathBuf {
+    program.map_or_else(
+        || PathBuf::from("claude-mesh"),
+        |program| program.with_file_name("claude-mesh"),
+    )
+}
+
 fn mesh_home(
     environment: &dyn Fn(&str) -> Option<OsString>,
     home: &Path,
@@ -268,6 +282,13 @@ impl Layers<'_> {
             let value = values.get(name).filter(|value| !value.is_empty())?;
             Some((value.clone(), path.display().to_string()))
         })
+    }
+
+    /// Returns the path that a setting names.
+    fn absolute_path(&self, name: &str, home: &Path) -> Result<Option<PathBuf>, Fault> {
+        self.find(name)
+            .map(|(value, from)| require_absolute(name, &from, Path::new(&value), home))
+            .transpose()
     }
 
     /// Returns the settings that only the environment may give and that a file sets, each with the file.

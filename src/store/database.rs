@@ -23,6 +23,8 @@ pub struct Store {
     pub(super) connection: Connection,
     path: PathBuf,
     file: FileId,
+    /// How often another file has taken the place of the first.
+    replacements: u32,
     options: Options,
     lock_timeout: LockTimeout,
     wal_pages: WalPageCount,
@@ -61,6 +63,7 @@ impl Store {
             connection,
             path: path.to_path_buf(),
             file,
+            replacements: 0,
             options,
             lock_timeout,
             wal_pages,
@@ -94,8 +97,16 @@ impl Store {
         if is_unchanged {
             return Ok(false);
         }
+        let replacements = self.replacements + 1;
         *self = Self::open(&self.path, self.options.clone())?;
+        self.replacements = replacements;
         Ok(true)
+    }
+
+    /// Returns how often the file at the path was replaced by another since this was opened.
+    #[cfg(feature = "hub")]
+    pub(crate) fn replacements(&self) -> u32 {
+        self.replacements
     }
 
     /// Runs an operation as one writing transaction, which is rolled back if the operation fails.

@@ -186,6 +186,18 @@ impl Tx<'_> {
             .query_row([], |row| row.get(0))
     }
 
+    /// Returns the number of the oldest entry that is kept, and that of the last one ever. If none is kept, the first is
+    /// greater by one.
+    #[cfg(feature = "hub")]
+    pub(crate) fn event_seq_range(&self) -> rusqlite::Result<(i64, i64)> {
+        self.sql
+            .prepare_cached(
+                "SELECT coalesce((SELECT min(seq) FROM event), last + 1) AS oldest, last
+                 FROM (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0) AS last)",
+            )?
+            .query_row([], |row| Ok((row.get("oldest")?, row.get("last")?)))
+    }
+
     /// Returns the types of events that a session's inbox delivers, and the number after which they are new.
     pub(crate) fn event_subscription(
         &self,

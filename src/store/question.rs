@@ -28,7 +28,7 @@ pub struct Question {
     pub woken_at_ms: Option<i64>,
     /// Why the last wake attempt did not start a turn.
     pub wake_problem: Option<String>,
-    /// Why its peer is not woken for it: `quiet`, `paused` or `wake_budget`.
+    /// Why its peer is not woken for it: `quiet`, `paused`, `wake_budget` or `person_budget`.
     pub held: Option<String>,
     /// When it was first delivered.
     pub shown_at_ms: Option<i64>,
@@ -256,6 +256,25 @@ impl Tx<'_> {
             .query_row(params![target, self.now.wall_ms], |row| row.get(0))
     }
 
+    /// Returns which sessions asked a peer since a time, and when, newest first, at most 10,000. Questions that are held for
+    /// this reason are left out.
+    pub(crate) fn askers_since(
+        &self,
+        target: PeerId,
+        since_ms: i64,
+        except_held: &str,
+    ) -> rusqlite::Result<Vec<(SessionId, i64)>> {
+        self.sql
+            .prepare_cached(
+                "SELECT asker_session, asked_at_ms FROM question WHERE target_peer = ?1 AND asked_at_ms > ?2 AND held IS NOT ?3
+                 ORDER BY asked_at_ms DESC LIMIT 10000",
+            )?
+            .query_map(params![target, since_ms, except_held], |row| {
+                Ok((row.get("asker_session")?, row.get("asked_at_ms")?))
+            })?
+            .collect()
+    }
+
     /// Returns whether a peer has an open question that is held for this reason.
     pub(crate) fn has_question_held_for(
         &self,
@@ -290,6 +309,25 @@ impl Tx<'_> {
             "q.id IN (SELECT id FROM question WHERE target_peer = ?1 UNION SELECT id FROM question WHERE asker_peer = ?1) ORDER BY q.id DESC LIMIT ?2",
             params![peer, limit],
         )
+    }
+
+    /// Returns the newest questions before one, of the whole mesh or that a peer has asked or was asked, newest first.
+    pub(crate) fn questions_before(
+        &self,
+        peer: Option<PeerId>,
+        before: QuestionId,
+        limit: u32,
+    ) -> rusqlite::Result<Vec<Question>> {
+        match peer {
+            None => self.questions_where(
+                "q.id < ?1 ORDER BY q.id DESC LIMIT ?2",
+                params![before, limit],
+            ),
+            Some(peer) => self.questions_where(
+                "q.id IN (SELECT id FROM question WHERE target_peer = ?1 AND id < ?2 UNION SELECT id FROM question WHERE asker_peer = ?1 AND id < ?2) ORDER BY q.id DESC LIMIT ?3",
+                params![peer, before, limit],
+            ),
+        }
     }
 
     /// Returns the open questions of the whole mesh, oldest first.
@@ -393,6 +431,14 @@ impl Tx<'_> {
         self.sql
             .prepare_cached("UPDATE question SET held = ?2 WHERE id = ?1")?
             .execute(params![id, reason])
+            .map(drop)
+    }
+
+    /// Notes that a question is not held any more.
+    pub(crate) fn clear_held_reason(&self, id: QuestionId) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE question SET held = NULL WHERE id = ?1")?
+            .execute([id])
             .map(drop)
     }
 

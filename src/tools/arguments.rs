@@ -15,7 +15,7 @@ use crate::tools::argument_error::ArgumentError;
 use crate::tools::entry::JsonObject;
 
 /// Reads the arguments of a tool.
-pub(super) fn read<T: DeserializeOwned>(arguments: JsonObject) -> Result<T> {
+pub fn read<T: DeserializeOwned>(arguments: JsonObject) -> Result<T> {
     let arguments = Argument(Value::Object(arguments));
     serde_path_to_error::deserialize(arguments).map_err(|error| {
         let path = error.path().to_string();

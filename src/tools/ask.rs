@@ -49,7 +49,7 @@ const TIMEOUT_SECONDS_MAX: u32 = 3_600;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct AskPeerParams {
-    /// name, or name/any for any session of that project
+    /// name, name/any for any session of that project, or person: the user
     to: OneOrMany,
     question: String,
     context: Option<String>,

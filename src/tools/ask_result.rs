@@ -16,10 +16,13 @@ use crate::tools::{prior_answers, results};
 const STILL_OPEN_HINT: &str = "The question stays open; do not ask again. Go on, and call await_reply with this question_id later, or poll_inbox.";
 const OFFLINE_HINT: &str = "No session can answer now. The question is stored; the next session of that peer gets it, and the answer comes to your inbox (poll_inbox, await_reply).";
 
+const PERSON_OFFLINE_HINT: &str = "The person is not reachable: no board and no `claude-mesh inbox --follow` of theirs is open, and no notification (CLAUDE_MESH_NOTIFY_CMD or CLAUDE_MESH_NOTIFY=desktop) is set. The question is stored; they find it in their inbox, and the answer comes to yours (poll_inbox, await_reply).";
+
 const WITHDRAWN_HINT: &str =
     "It was withdrawn before anyone saw it; ask again if you still need it.";
 const EXPIRED_HINT: &str = "It expired after 7 days; a late answer still comes to your inbox.";
 const OVER_BUDGET_HINT: &str = "Peers have used up the wake budget of that session until its person types again. The question is stored and shown then; do not ask again.";
+const OVER_PERSON_BUDGET_HINT: &str = "Sessions have asked the person as often as they may for now. The question is stored, and the person finds it in their inbox; do not ask again. Go on without the answer, or ask a new question after `until`.";
 const QUIET_HINT: &str = "That session is quiet, or the mesh is paused. The question is stored and wakes the peer when that ends; do not ask again.";
 
 /// The part of a call's request on which its result depends.
@@ -107,7 +110,12 @@ impl Awaited {
                 result(QuestionEnd::Held(held), Some(held_hint(held)))
             }
             (QuestionState::Open, _) if self.if_offline == IfOffline::Queue && !status.askable => {
-                result(self.offline(status), Some(OFFLINE_HINT))
+                let hint = if status.peer.is_person() {
+                    PERSON_OFFLINE_HINT
+                } else {
+                    OFFLINE_HINT
+                };
+                result(self.offline(status), Some(hint))
             }
             (QuestionState::Open, _) => {
                 result(QuestionEnd::Unanswered("timed_out"), Some(STILL_OPEN_HINT))
@@ -239,6 +247,7 @@ impl EndedWait {
 fn held_hint(held: Throttled) -> &'static str {
     match held.reason {
         ThrottleReason::WakeBudget => OVER_BUDGET_HINT,
+        ThrottleReason::PersonBudget => OVER_PERSON_BUDGET_HINT,
         ThrottleReason::Quiet | ThrottleReason::Paused => QUIET_HINT,
     }
 }

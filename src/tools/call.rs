@@ -92,7 +92,7 @@ pub trait ToolCall: Send {
 pub type Operation = Box<dyn ToolCall>;
 
 /// Returns a call of one step.
-pub(super) fn single_step(
+pub fn single_step(
     run: impl FnMut(&mut CallContext<'_>) -> Result<Value> + Send + 'static,
 ) -> Operation {
     Box::new(SingleStep(run))

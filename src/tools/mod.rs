@@ -56,12 +56,16 @@ mod task;
 #[cfg(feature = "server")]
 pub use all_tools::{INSTRUCTIONS, entries, find};
 #[cfg(feature = "server")]
+pub use arguments::read as read_arguments;
+#[cfg(feature = "server")]
 pub use async_driver::{AsyncCaller, BUSY_TIMEOUT, retry_while_busy, run_operation};
 #[cfg(feature = "server")]
-pub use call::{CallContext, Operation, ProgressReport, Step, ToolCall};
+pub use call::{CallContext, Operation, ProgressReport, Step, ToolCall, single_step};
 #[cfg(feature = "server")]
 pub use entry::{Effect, JsonObject, ToolEntry};
 #[cfg(feature = "server")]
 pub use error::{error_body, unreadable_settings_body};
 #[cfg(feature = "server")]
 pub use result_budget::CHARS_MAX;
+#[cfg(feature = "server")]
+pub use schema::schema_of;

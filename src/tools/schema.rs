@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::tools::entry::JsonObject;
 
 /// Returns the schema of a tool's arguments.
-pub(super) fn schema_of<T: JsonSchema>() -> JsonObject {
+pub fn schema_of<T: JsonSchema>() -> JsonObject {
     let mut schema = schemars::SchemaGenerator::default()
         .into_root_schema_for::<T>()
         .to_value();

@@ -12,6 +12,7 @@
 
 mod doorbells;
 mod listener;
+mod person_notifier;
 mod polling;
 #[cfg(feature = "hub")]
 mod shared_listener;
@@ -21,6 +22,7 @@ mod watcher;
 
 pub use doorbells::Doorbells;
 pub use listener::{ListenerKind, WakeListener};
+pub use person_notifier::{PersonNotifier, PersonQuestion};
 pub use polling::Polling;
 #[cfg(feature = "hub")]
 pub use shared_listener::SharedListener;

@@ -1,6 +1,8 @@
 //! What the tests share: a temporary home, real sessions, real programs, a mesh with a manual clock.
 mod calls;
 pub(crate) mod event_calls;
+#[cfg(feature = "hub")]
+mod event_stream;
 pub(crate) mod fault_reports;
 #[cfg(feature = "hub")]
 mod hub;
@@ -15,6 +17,8 @@ mod shared;
 mod world;
 
 pub(crate) use self::calls::*;
+#[cfg(feature = "hub")]
+pub(crate) use self::event_stream::*;
 #[cfg(feature = "hub")]
 pub(crate) use self::hub::*;
 pub(crate) use self::in_flight::*;

@@ -1,33 +1,70 @@
 //! All routes of the hub.
-mod rest;
+mod idempotent_request;
+mod rest_route;
+mod route_request;
+mod route_table;
+mod run_route;
 
 use std::sync::Arc;
 
-use axum::extract::Request;
-use axum::routing::get;
+use axum::extract::{Extension, RawPathParams, Request, State};
+use axum::routing::{MethodFilter, MethodRouter, get, on};
 use axum::{Json, Router, middleware};
 use serde_json::{Value, json};
 
 use crate::hub::api_error::ApiError;
 use crate::hub::authenticate::authenticate;
+use crate::hub::caller::Caller;
 use crate::hub::page;
+use crate::hub::request_log::log_request;
+use crate::hub::routes::rest_route::{Method, RestRoute};
+use crate::hub::routes::route_table::ROUTES;
+use crate::hub::routes::run_route::RouteCall;
 use crate::hub::state::Hub;
 
 /// Returns the routes with everything that is done for each request.
 pub(super) fn router(hub: Arc<Hub>) -> Router {
-    let with_key =
-        Router::new()
-            .nest("/v1", rest::router())
-            .route_layer(middleware::from_fn_with_state(
-                Arc::clone(&hub),
-                authenticate,
-            ));
+    let with_key = rest_router()
+        .route_layer(middleware::from_fn_with_state(
+            Arc::clone(&hub),
+            log_request,
+        ))
+        .route_layer(middleware::from_fn_with_state(
+            Arc::clone(&hub),
+            authenticate,
+        ));
     Router::new()
         .route("/health", get(health))
         .merge(page::router())
         .merge(with_key)
+        .method_not_allowed_fallback(no_method)
         .fallback(no_route)
         .with_state(hub)
+}
+
+/// Returns the REST routes.
+fn rest_router() -> Router<Arc<Hub>> {
+    ROUTES.iter().fold(Router::new(), |router, route| {
+        router.route(route.path, method_router(route))
+    })
+}
+
+fn method_router(route: &'static RestRoute) -> MethodRouter<Arc<Hub>> {
+    let filter = match route.method {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+        Method::Put => MethodFilter::PUT,
+        Method::Patch => MethodFilter::PATCH,
+        Method::Delete => MethodFilter::DELETE,
+    };
+    let handler = move |State(hub): State<Arc<Hub>>,
+                        Extension(caller): Extension<Caller>,
+                        path: RawPathParams,
+                        request: Request| async move {
+        let call = RouteCall { route, hub, caller };
+        call.respond(&path, request).await
+    };
+    on(filter, handler)
 }
 
 /// Says that the hub runs, and nothing else: it needs no key.
@@ -41,4 +78,8 @@ async fn no_route(request: Request) -> ApiError {
         request.method(),
         request.uri().path()
     ))
+}
+
+async fn no_method(request: Request) -> ApiError {
+    ApiError::method_not_allowed(request.method(), request.uri().path())
 }

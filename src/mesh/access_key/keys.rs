@@ -58,6 +58,14 @@ impl Mesh {
         })
     }
 
+    /// Returns whether the key with that id is valid still.
+    pub fn is_key_valid(&mut self, id: KeyId) -> Result<bool> {
+        self.read(|read| {
+            let key = read.tx.key(id)?;
+            Ok(key.is_some_and(|key| key.problem(read.tx.now.wall_ms).is_none()))
+        })
+    }
+
     /// Records that a key is used now. It writes, so a caller does it at most once a minute for a key.
     pub fn touch_key(&mut self, id: KeyId) -> Result<()> {
         self.write(|write| Ok(write.tx.touch_key(id)?))

@@ -230,8 +230,9 @@ pub(in crate::mesh) fn store_message(
         &data,
     )?;
     let recipients = recipients(write.read(), me, new.to)?;
-    if new.kind.wakes() {
-        for recipient in &recipients {
+    for recipient in &recipients {
+        // Mail that starts no turn of a session is shown to a person at once.
+        if new.kind.wakes() || recipient.peer.kind == PeerKind::Person {
             write.wake(recipient.sessions.iter().map(|session| session.id));
         }
     }

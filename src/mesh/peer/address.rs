@@ -2,6 +2,7 @@
 //! unknown one.
 use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::peer::dead_sessions::find_live_session_recording_deaths;
+use crate::mesh::peer::person::person_of_host;
 use crate::mesh::session::SessionHandle;
 use crate::model::peer::{Address, nearest};
 use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
@@ -15,7 +16,11 @@ pub(in crate::mesh) fn resolve_address(
     me: &SessionHandle,
     address: &Address,
 ) -> Result<Peer> {
-    let Some(named) = find_peer(write.read(), address.name())? else {
+    let named = match find_peer(write.read(), address.name())? {
+        None => person_of_host(write, me, address.name())?,
+        found => found,
+    };
+    let Some(named) = named else {
         return Err(unknown_peer_refusal(write.read(), Some(me), address.name())?.into());
     };
     match address {

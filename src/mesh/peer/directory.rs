@@ -4,11 +4,14 @@ use crate::mesh::claim::lease::expiry_reason;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::peer::activity_summary::activity_summary;
+use crate::mesh::peer::address::unknown_peer_refusal;
+use crate::mesh::peer::person::{askable_sessions, reachable_by};
 use crate::mesh::session::SessionHandle;
-use crate::mesh::wake::throttle::throttled_for_observer;
+use crate::mesh::wake::throttle::{throttled_for_observer, throttled_for_person};
 use crate::model::activity_summary::ActivitySummary;
+use crate::model::person::ReachableBy;
 use crate::model::throttle::Throttled;
-use crate::model::{Activity, Liveness, PeerKind, PeerName, Result};
+use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
 use crate::platform::id::PeerId;
 use crate::store::{Claim, Peer, Session, Task};
 
@@ -42,6 +45,8 @@ pub struct PeerView {
     pub idle_ms: Option<i64>,
     /// Whether it can be asked now.
     pub askable: bool,
+    /// By what a person is reachable now; `None` for other peers.
+    pub reachable_by: Option<Vec<ReachableBy>>,
     /// How many questions are pending for it.
     pub questions_waiting: u32,
     /// Why questions to it are held.
@@ -68,7 +73,9 @@ impl Mesh {
                 all.extend(read.tx.live_runs()?);
                 all
             } else {
-                read.tx.peers_with_live_session()?
+                let mut peers = read.tx.peers_with_live_session()?;
+                add_person_to_notify(read, &mut peers)?;
+                peers
             };
             for peer in peers {
                 if own
@@ -88,7 +95,9 @@ impl Mesh {
             let _ = self.record_dead_sessions();
         }
         let wanted = |view: &PeerView| {
-            view.liveness != Liveness::Dead || (include_dead && view.peer.kind == PeerKind::Session)
+            view.liveness != Liveness::Dead
+                || (include_dead && view.peer.kind == PeerKind::Session)
+                || (view.peer.kind == PeerKind::Person && view.askable)
         };
         Ok(views.into_iter().filter(wanted).collect())
     }
@@ -99,6 +108,11 @@ impl Mesh {
             let peer = read.tx.find_peer_by_name(name.as_str())?;
             Ok(peer.and_then(|peer| peer.project))
         })
+    }
+
+    /// Returns the refusal of a name that no peer has, with similar names.
+    pub fn unknown_peer(&mut self, me: &SessionHandle, name: &str) -> Result<Refusal> {
+        self.read(|read| unknown_peer_refusal(read, Some(me), name))
     }
 
     /// Returns one peer as it is now.
@@ -112,21 +126,35 @@ impl Mesh {
     }
 }
 
+/// Adds the person of this machine, who may be reachable without a session.
+fn add_person_to_notify(read: ReadContext, peers: &mut Vec<Peer>) -> Result<()> {
+    if read.host.person_notifier.is_none() {
+        return Ok(());
+    }
+    let name = PeerName::for_person(&read.host.own.host);
+    if peers.iter().all(|peer| peer.name != name)
+        && let Some(person) = read.tx.find_peer_by_name(name.as_str())?
+    {
+        let at = peers.partition_point(|peer| peer.kind != PeerKind::Run && peer.name < name);
+        peers.insert(at, person);
+    }
+    Ok(())
+}
+
 pub(in crate::mesh) fn build_view(read: ReadContext, peer: Peer) -> Result<PeerView> {
-    let sessions = read.tx.live_sessions_at(peer.id)?;
+    let is_person = peer.kind == PeerKind::Person;
+    let session = session_to_show(read, &peer)?;
     let liveness_of = |session: &Session| read.liveness(session, peer.ttl_ms);
-    let session = sessions
-        .iter()
-        .find(|session| liveness_of(session) != Liveness::Dead)
-        .or(sessions.first())
-        .cloned();
+    let reachable_by = is_person.then(|| reachable_by(read, &peer)).transpose()?;
     let mut aliases = read.tx.aliases(peer.id)?;
     let registry_entry = session
         .as_ref()
         .and_then(|session| read.host.registry_entry(session));
-    let activity = session
-        .as_ref()
-        .map_or(Activity::Offline, |session| read.activity(session));
+    let activity = match &session {
+        // A command that shows no questions needs no restart.
+        Some(session) if !is_person || read.is_askable(session) => read.activity(session),
+        _ => Activity::Offline,
+    };
     let activity_summary = session
         .as_ref()
         .and_then(|session| activity_summary(&read.host.doorbells, session.id));
@@ -140,12 +168,19 @@ pub(in crate::mesh) fn build_view(read: ReadContext, peer: Peer) -> Result<PeerV
         activity,
         activity_summary,
         idle_ms,
-        askable: peer.kind != PeerKind::Run
-            && session
-                .as_ref()
-                .is_some_and(|session| read.is_askable(session)),
+        askable: match &reachable_by {
+            Some(ways) => !ways.is_empty(),
+            None => {
+                peer.kind != PeerKind::Run
+                    && session
+                        .as_ref()
+                        .is_some_and(|session| read.is_askable(session))
+            }
+        },
+        reachable_by,
         questions_waiting: read.tx.count_pending_questions(peer.id)?,
         held: match &session {
+            _ if is_person => throttled_for_person(read, &peer)?,
             Some(session) => throttled_for_observer(read, &peer, session)?,
             None => None,
         },
@@ -155,6 +190,19 @@ pub(in crate::mesh) fn build_view(read: ReadContext, peer: Peer) -> Result<PeerV
         session,
         peer,
     })
+}
+
+/// Returns the session that a peer is described by: of a person one that shows questions, else one that lives, else one
+/// whose death is not recorded.
+fn session_to_show(read: ReadContext, peer: &Peer) -> Result<Option<Session>> {
+    if peer.kind == PeerKind::Person
+        && let Some(session) = askable_sessions(read, peer)?.into_iter().next()
+    {
+        return Ok(Some(session));
+    }
+    let sessions = read.tx.live_sessions_at(peer.id)?;
+    let lives = |session: &&Session| read.liveness(session, peer.ttl_ms) != Liveness::Dead;
+    Ok(sessions.iter().find(lives).or(sessions.first()).cloned())
 }
 
 /// The registry of Claude Code is the most accurate; without it, the end of the last turn counts.

@@ -27,16 +27,24 @@ pub(in crate::mesh) fn find_or_create_peer(
         }
         (PeerKind::Person, _) | (_, None) => {
             let name = PeerName::for_person(&write.host.own.host);
-            match write.tx.find_peer_by_name(name.as_str())? {
-                Some(peer) => Ok(peer),
-                None => create_peer(write, &peer_without_project(PeerKind::Person, &name, &name)),
-            }
+            find_or_create_person(write, &name)
         }
         (PeerKind::Run, Some(project)) => {
             let base = PeerName::for_run(&PeerName::fold(&project.name), request.process.pid);
             let name = first_free_name(write.read(), PeerName::candidates(&base, 1, &[]), None)?;
             create_peer(write, &peer_without_project(PeerKind::Run, &name, &base))
         }
+    }
+}
+
+/// Returns the peer of a person, by its name.
+pub(in crate::mesh) fn find_or_create_person(
+    write: &mut WriteContext,
+    name: &PeerName,
+) -> Result<Peer> {
+    match write.tx.find_peer_by_name(name.as_str())? {
+        Some(peer) => Ok(peer),
+        None => create_peer(write, &peer_without_project(PeerKind::Person, name, name)),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::mesh::peer::join_request::JoinRequest;
 use crate::mesh::peer::naming::{
     first_free_name, folders_above, preferred_name, qualified_name, rename_peer,
 };
+use crate::mesh::peer::person::ensure_person_to_notify;
 use crate::mesh::session::SessionHandle;
 use crate::model::{EventKind, PeerKind, PeerName, Result, Topic};
 use crate::platform::id::{PeerId, SessionId};
@@ -27,7 +28,12 @@ impl Mesh {
     /// Registers a client process, or finds its session.
     pub fn register(&mut self, request: &JoinRequest) -> Result<SessionHandle> {
         let missing_folders = self.find_missing_folders(request)?;
-        self.write(|write| register(write, request, &missing_folders))
+        self.write(|write| {
+            if request.has_server {
+                ensure_person_to_notify(write)?;
+            }
+            register(write, request, &missing_folders)
+        })
     }
 
     /// Returns which folders do not exist any more of the peer that has the wanted name. Folders are read before the

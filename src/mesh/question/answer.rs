@@ -7,12 +7,13 @@ use crate::mesh::connection::Mesh;
 use crate::mesh::context::WriteContext;
 use crate::mesh::peer::address::removed_name;
 use crate::mesh::peer::dead_sessions::find_live_session_recording_deaths;
+use crate::mesh::peer::person::wake_sessions;
 use crate::mesh::question::inbox::covers_empty_seat;
 use crate::mesh::session::SessionHandle;
 use crate::model::{AnsweredBy, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result};
 use crate::platform::id::QuestionId;
 use crate::platform::project::head_commit;
-use crate::store::{NewAnswer, Peer, Question};
+use crate::store::{NewAnswer, Question};
 
 /// A reply to a question.
 #[expect(missing_docs, reason = "the other field names say it")]
@@ -95,7 +96,7 @@ impl Mesh {
             store_reply(write, me, accepted)?;
             write.wake(waiting);
             if let Some(asker) = asker {
-                wake_peer(write, &asker)?;
+                wake_sessions(write, &asker)?;
             }
             Ok(replied)
         })
@@ -172,13 +173,6 @@ fn store_reply(
     write
         .tx
         .append_event(kind, Some(me.peer), &question.id.to_string(), &data)?;
-    Ok(())
-}
-
-/// Wakes the live session of a peer.
-fn wake_peer(write: &mut WriteContext, peer: &Peer) -> Result<()> {
-    let session = find_live_session_recording_deaths(write, peer)?;
-    write.wake(session.map(|session| session.id));
     Ok(())
 }
 

@@ -7,6 +7,11 @@ use crate::mesh::connection::Mesh;
 use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::peer::address::resolve_address;
 use crate::mesh::peer::dead_sessions::find_live_session_recording_deaths;
+use crate::mesh::peer::person::{
+    can_notify, is_held_for_budget, reachable_by, throttled_for_next_question,
+    throttled_for_stored_question, wake_sessions,
+};
+use crate::mesh::question::withdraw::withdraw;
 use crate::mesh::retention;
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::policy::hold_question;
@@ -14,9 +19,10 @@ use crate::mesh::wake::throttle::throttled_for_asker;
 use crate::model::peer::Address;
 use crate::model::question::DEPTH_MAX;
 use crate::model::throttle::{PersonAlert, Throttled};
-use crate::model::{EventKind, PeerName, Refusal, Result};
+use crate::model::{EventKind, PeerKind, PeerName, Refusal, Result};
 use crate::platform::id::{PeerId, QuestionId, WaitId};
 use crate::store::{NewQuestion, Peer};
+use crate::wake::PersonQuestion;
 
 /// What to do if a peer cannot be asked now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,6 +74,8 @@ pub struct AskedQuestion {
     pub held: Option<Throttled>,
     /// Other peers of the project that can be asked.
     pub same_project: Vec<String>,
+    /// Whether a program tells the person of the question.
+    pub notifies_person: bool,
 }
 
 impl AskedQuestion {
@@ -108,7 +116,11 @@ impl Mesh {
                         Refusal::argument(format!("\"{}\" is asked twice", peer.name)).into(),
                     );
                 }
-                asked.push(create_question(write, me, &peer, draft)?);
+                asked.push(if peer.kind == PeerKind::Person {
+                    create_question_to_person(write, me, &peer, draft)?
+                } else {
+                    create_question(write, me, &peer, draft)?
+                });
             }
             let awaited: Vec<QuestionId> = asked
                 .iter()
@@ -123,8 +135,23 @@ impl Mesh {
                 retention::is_sweep_due(write.read())?,
             ))
         })?;
+        self.notify_person(me, draft, &outcome.asked);
         self.sweep_if_due(is_sweep_due);
         Ok(outcome)
+    }
+
+    /// Starts the program that tells the person, after the commit.
+    fn notify_person(&self, me: &SessionHandle, draft: &QuestionDraft, asked: &[AskedQuestion]) {
+        let Some(notifier) = &self.host.person_notifier else {
+            return;
+        };
+        for one in asked.iter().filter(|one| one.notifies_person) {
+            notifier.notify(PersonQuestion {
+                from: me.name.to_string(),
+                id: one.question.to_string(),
+                text: draft.question.to_owned(),
+            });
+        }
     }
 }
 
@@ -165,7 +192,88 @@ fn create_question(
         last_seen_at_ms: peer.last_seen_at_ms,
         held,
         same_project,
+        notifies_person: false,
     })
+}
+
+/// Does the same for a person, who is reachable by several sessions and by a program, and has a budget of questions.
+fn create_question_to_person(
+    write: &mut WriteContext,
+    me: &SessionHandle,
+    person: &Peer,
+    draft: &QuestionDraft,
+) -> Result<AskedQuestion> {
+    let next_held = throttled_for_next_question(write.read(), person, me.session)?;
+    if next_held.is_none() {
+        withdraw_held_question(write, me, person, draft)?;
+    }
+    let (id, joined) = insert_or_join(write, me, person, draft)?;
+    let stored = write.tx.question(id)?.filter(|_| joined);
+    let was_held = stored.as_ref().is_some_and(|one| one.held.is_some());
+    let held = match &stored {
+        Some(stored) => throttled_for_stored_question(write.read(), person, stored)?,
+        None => next_held,
+    };
+    if let Some(held) = held {
+        hold_question(write, me, id, held.reason.as_str())?;
+    } else {
+        if was_held {
+            write.tx.clear_held_reason(id)?;
+        }
+        wake_sessions(write, person)?;
+    }
+    Ok(AskedQuestion {
+        question: id,
+        to: person.name.clone(),
+        peer: person.id,
+        joined,
+        askable: !reachable_by(write.read(), person)?.is_empty(),
+        last_seen_at_ms: person.last_seen_at_ms,
+        held,
+        same_project: Vec::new(),
+        notifies_person: held.is_none()
+            && (!joined || was_held)
+            && can_notify(write.read(), person),
+    })
+}
+
+/// Withdraws the same question that was held for the budget, once the budget allows it: it is asked again, so that it
+/// counts from now on and the person is notified.
+fn withdraw_held_question(
+    write: &mut WriteContext,
+    me: &SessionHandle,
+    person: &Peer,
+    draft: &QuestionDraft,
+) -> Result<()> {
+    let same = write
+        .tx
+        .find_identical_open_question(&new_question(me, person, draft, 0))?;
+    if let Some(id) = same
+        && write
+            .tx
+            .question(id)?
+            .as_ref()
+            .is_some_and(is_held_for_budget)
+    {
+        withdraw(write, me, id, None)?;
+    }
+    Ok(())
+}
+
+fn new_question<'a>(
+    me: &SessionHandle,
+    peer: &Peer,
+    draft: &QuestionDraft<'a>,
+    depth: i64,
+) -> NewQuestion<'a> {
+    NewQuestion {
+        asker: me.peer,
+        asker_session: me.session,
+        target: peer.id,
+        question: draft.question,
+        context: draft.context,
+        depth,
+    }
 }
 
 /// Stores a question, unless the same one is open. Returns its id, and whether it was open already.
@@ -182,14 +290,7 @@ fn insert_or_join(
         );
         return Err(Refusal::RateLimited { problem }.into());
     }
-    let new = NewQuestion {
-        asker: me.peer,
-        asker_session: me.session,
-        target: peer.id,
-        question: draft.question,
-        context: draft.context,
-        depth,
-    };
+    let new = new_question(me, peer, draft, depth);
     if let Some(id) = write.tx.find_identical_open_question(&new)? {
         return Ok((id, true));
     }

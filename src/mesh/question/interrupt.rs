@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
+use crate::mesh::peer::person::is_held_for_budget;
 use crate::mesh::question::delivery::{DeliveryDetails, mark_delivered};
 use crate::mesh::question::inbox::{Inbox, PendingQuestion, questions_at};
 use crate::mesh::session::SessionHandle;
@@ -163,6 +164,7 @@ fn questions_due_to_interrupt(
     Ok(pending
         .iter()
         .filter(due)
+        .filter(|delivery| !is_held_for_budget(&delivery.question))
         .map(|delivery| delivery.question.id)
         .collect())
 }

@@ -82,6 +82,40 @@ impl Mesh {
         })
     }
 
+    /// Returns the newest questions before one, or of all: those of this session, or all of the mesh. Only a person may
+    /// have those of the mesh.
+    pub fn questions_before(
+        &mut self,
+        me: &SessionHandle,
+        whole_mesh: bool,
+        page: (Option<QuestionId>, u32),
+    ) -> Result<Vec<QuestionWithPeers>> {
+        if whole_mesh && me.kind != PeerKind::Person {
+            let problem = "only a person may list the questions between other sessions".into();
+            return Err(Refusal::NotYours { problem }.into());
+        }
+        let (before, limit) = page;
+        let before = before.unwrap_or(QuestionId::LAST);
+        let peer = (!whole_mesh).then_some(me.peer);
+        self.read(|read| {
+            let questions = read.tx.questions_before(peer, before, limit)?;
+            questions
+                .into_iter()
+                .map(|question| {
+                    Ok(QuestionWithPeers {
+                        asker_waiting: question.state == QuestionState::Open
+                            && !read
+                                .served_sessions_waiting_on(question.id, None)?
+                                .is_empty(),
+                        from: peer_name(read, question.asker)?,
+                        to: peer_name(read, question.target)?,
+                        question,
+                    })
+                })
+                .collect()
+        })
+    }
+
     /// Returns a question with the names of asker and peer asked. For a person.
     pub fn question_with_names(
         &mut self,

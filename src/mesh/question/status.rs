@@ -1,11 +1,12 @@
 //! Reads the status of a question for its asker: its answer, how far it was delivered, and whether the peer can be asked.
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
+use crate::mesh::peer::person::{askable_sessions, reachable_by, throttled_for_stored_question};
 use crate::mesh::wake::throttle::throttled_for_asker;
 use crate::model::throttle::Throttled;
-use crate::model::{Activity, DeliveryStatus, PeerName, Refusal, Result};
+use crate::model::{Activity, DeliveryStatus, PeerKind, PeerName, Refusal, Result};
 use crate::platform::id::QuestionId;
-use crate::store::Question;
+use crate::store::{Peer, Question};
 
 /// The status of a question that is awaited.
 #[derive(Debug, Clone)]
@@ -50,12 +51,7 @@ pub(in crate::mesh) fn question_status(
         .tx
         .peer(question.target)?
         .ok_or_else(|| Refusal::UnknownQuestion { id: id.to_string() })?;
-    // Once there is a reply, the session of the peer does not matter.
-    let session = if question.state.is_replied() {
-        None
-    } else {
-        read.tx.live_sessions_at(peer.id)?.into_iter().next()
-    };
+    let reach = Reach::of(read, &peer, &question)?;
     let delivery = DeliveryStatus {
         stored_at_ms: question.asked_at_ms,
         woken_at_ms: question.woken_at_ms,
@@ -68,24 +64,72 @@ pub(in crate::mesh) fn question_status(
         } else {
             read.tx.count_stop_blocks(id)?
         },
-        peer_activity: session
-            .as_ref()
-            .map_or(Activity::Offline, |session| read.activity(session)),
-    };
-    let askable = session
-        .as_ref()
-        .is_some_and(|session| read.is_askable(session));
-    let held = match session.as_ref().filter(|_| question.held.is_some()) {
-        Some(session) => throttled_for_asker(read, &peer, session, question.held.as_deref())?,
-        None => None,
+        peer_activity: reach.activity,
     };
     Ok(QuestionStatus {
-        died: session.is_some() && delivery.peer_activity == Activity::Offline,
-        held,
+        died: reach.died,
+        held: reach.held,
         question,
         last_seen_at_ms: peer.last_seen_at_ms,
         peer: peer.name,
         delivery,
-        askable,
+        askable: reach.askable,
     })
+}
+
+/// Whether a question can reach its peer now.
+struct Reach {
+    activity: Activity,
+    askable: bool,
+    held: Option<Throttled>,
+    died: bool,
+}
+
+impl Reach {
+    /// No session is there. Once there is a reply, the sessions of the peer do not matter either.
+    const NOWHERE: Self = Self {
+        activity: Activity::Offline,
+        askable: false,
+        held: None,
+        died: false,
+    };
+
+    fn of(read: ReadContext, peer: &Peer, question: &Question) -> Result<Self> {
+        match peer.kind {
+            _ if question.state.is_replied() => Ok(Self::NOWHERE),
+            PeerKind::Person => Self::of_person(read, peer, question),
+            PeerKind::Session | PeerKind::Run => Self::of_session(read, peer, question),
+        }
+    }
+
+    fn of_session(read: ReadContext, peer: &Peer, question: &Question) -> Result<Self> {
+        let Some(session) = read.tx.live_sessions_at(peer.id)?.into_iter().next() else {
+            return Ok(Self::NOWHERE);
+        };
+        let activity = read.activity(&session);
+        let held_reason = question.held.as_deref();
+        Ok(Self {
+            activity,
+            askable: read.is_askable(&session),
+            held: match held_reason {
+                Some(_) => throttled_for_asker(read, peer, &session, held_reason)?,
+                None => None,
+            },
+            died: activity == Activity::Offline,
+        })
+    }
+
+    fn of_person(read: ReadContext, person: &Peer, question: &Question) -> Result<Self> {
+        let mut sessions = read.tx.live_sessions_at(person.id)?.into_iter();
+        let shown_by = askable_sessions(read, person)?.into_iter().next();
+        Ok(Self {
+            activity: shown_by.map_or(Activity::Offline, |session| read.activity(&session)),
+            askable: !reachable_by(read, person)?.is_empty(),
+            held: match question.held {
+                Some(_) => throttled_for_stored_question(read, person, question)?,
+                None => None,
+            },
+            died: sessions.any(|session| read.activity(&session) == Activity::Offline),
+        })
+    }
 }

@@ -86,6 +86,22 @@ pub(in crate::mesh) fn throttled_for_observer(
     Ok(held)
 }
 
+/// Returns the same for a person, who has no wake budget. A command of the person that waits shows questions in any case.
+pub(in crate::mesh) fn throttled_for_person(
+    read: ReadContext,
+    person: &Peer,
+) -> Result<Option<Throttled>> {
+    let held = person_throttle(read, person.quiet_until_ms)?.throttled(read.tx.now.wall_ms);
+    if held.is_some() {
+        for session in read.tx.live_sessions_at(person.id)? {
+            if read.tx.newest_wait(session.id)?.is_some() {
+                return Ok(None);
+            }
+        }
+    }
+    Ok(held)
+}
+
 fn unless_waiting(
     read: ReadContext,
     session: &Session,

@@ -16,7 +16,7 @@ pub use crate::tools::output::memory::{
 pub use crate::tools::output::message::{message, posted, topic_subscribers};
 pub use crate::tools::output::peer::{peer, ranked};
 pub use crate::tools::output::question::{
-    QuestionEnd, QuestionResult, delivery, late_answer, waiting,
+    QuestionEnd, QuestionResult, delivery, late_answer, question_between, waiting,
 };
 pub use crate::tools::output::state::{deletion, entries, entry};
 pub use crate::tools::output::status::status;

@@ -12,7 +12,7 @@ use crate::tools::output::{claim, task};
 pub fn peer(view: &PeerView, now_ms: i64) -> Value {
     let PeerView { peer, session, .. } = view;
     let location = session.as_ref().map(|session| &session.location);
-    json!({
+    let mut value = json!({
         "peer": peer.name,
         "peer_id": peer.id,
         "aliases": view.aliases,
@@ -38,7 +38,11 @@ pub fn peer(view: &PeerView, now_ms: i64) -> Value {
         "posted_turns": session.as_ref().map(|session| session.posted_turns),
         "stops": session.as_ref().map(|session| session.stop_streak),
         "claims": view.claims.iter().map(claim::claimed).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(ways) = &view.reachable_by {
+        value["reachable_by"] = json!(ways);
+    }
+    value
 }
 
 /// Returns a peer of the expertise ranking, with the reason for its rank.

@@ -5,6 +5,7 @@ use crate::mesh::{LateAnswer, PendingQuestion, QuestionStatus};
 use crate::model::throttle::Throttled;
 use crate::model::{AnsweredBy, DeliveryStatus, QuestionState};
 use crate::platform::clock::rfc3339;
+use crate::store::Question;
 
 /// The result of one question: for the tools and for the command line under the same keys.
 pub struct QuestionResult<'a> {
@@ -81,6 +82,26 @@ impl QuestionResult<'_> {
         }
         result
     }
+}
+
+/// Returns a question as it is stored, with the names of asker and peer asked.
+pub fn question_between(question: &Question, from: &str, to: &str) -> Value {
+    json!({
+        "question_id": question.id,
+        "from": from,
+        "to": to,
+        "state": question.state,
+        "asked_at": rfc3339(question.asked_at_ms),
+        "question": question.question,
+        "context": question.context,
+        "wake": question.wake,
+        "shown_at": question.shown_at_ms.map(rfc3339),
+        "shown_times": question.shown_times,
+        "answer": question.answer,
+        "by": question.answered_by,
+        "answered_at": question.answered_at_ms.map(rfc3339),
+        "late": question.answered_at_ms.map(|_| question.answer_late),
+    })
 }
 
 /// Returns the delivery status of a question. A step that has not happened has no key.

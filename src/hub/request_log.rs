@@ -1,0 +1,68 @@
+//! Logs every request that writes: when, which route, its status, and the key and peer that sent it. Never a body, and
+//! never a query.
+use std::io::Write;
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::hub::caller::Caller;
+use crate::hub::state::Hub;
+use crate::platform::clock::rfc3339;
+
+/// Logs a request that writes, also if its client is gone before the response.
+pub(super) async fn log_request(
+    State(hub): State<Arc<Hub>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    let extensions = request.extensions();
+    let route = extensions.get::<MatchedPath>();
+    let caller = extensions.get::<Caller>();
+    let mut entry = LogEntry {
+        route: route.map_or_else(String::new, |route| route.as_str().to_owned()),
+        method: request.method().clone(),
+        caller: caller.map_or_else(String::new, |caller| {
+            let key = caller.key();
+            format!("key={} {}={}", key.id, key.holder.kind(), key.holder.name())
+        }),
+        status: None,
+        hub,
+    };
+    let response = next.run(request).await;
+    entry.status = Some(response.status());
+    response
+}
+
+/// One line of the log, which is written when this is dropped.
+struct LogEntry {
+    hub: Arc<Hub>,
+    method: Method,
+    route: String,
+    caller: String,
+    /// `None` if the client is gone.
+    status: Option<StatusCode>,
+}
+
+impl Drop for LogEntry {
+    fn drop(&mut self) {
+        let status = self.status.as_ref().map_or("gone", StatusCode::as_str);
+        let time = rfc3339(self.hub.now().wall_ms);
+        let line = format!(
+            "{time} {} {} {status} {}",
+            self.method, self.route, self.caller
+        );
+        write_line(&line);
+    }
+}
+
+/// Writes a line to the log of the hub, which is its stderr.
+pub(super) fn write_line(line: &str) {
+    // A log that cannot be written stops nothing.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

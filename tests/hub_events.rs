@@ -1,0 +1,292 @@
+//! Server-sent events of the hub, over real sockets.
+use claude_mesh::mesh::{JoinRequest, Mesh, ProjectEvent, SessionHandle};
+use claude_mesh::model::PeerKind;
+use claude_mesh::model::access_key::KeyScope;
+use claude_mesh::platform::process;
+use serde_json::{Value, json};
+
+use crate::support::{EventStream, Hub, World, wait_until};
+
+/// The path of a stream without the events of sessions that register.
+const PROJECT_EVENTS: &str = "/events?types=project.*";
+
+/// A session of this process that emits events.
+struct Writer {
+    mesh: Mesh,
+    me: SessionHandle,
+}
+
+impl Writer {
+    fn new(hub: &Hub) -> Self {
+        let mut mesh = hub.mesh();
+        let request = JoinRequest::of(process::this_process(), PeerKind::Session, None);
+        let me = mesh.register(&request).unwrap();
+        Self { mesh, me }
+    }
+
+    fn emit(&mut self, kind: &str, data: &Value) -> i64 {
+        let event = ProjectEvent::of("/projects/shop".as_ref(), kind, data);
+        self.mesh.emit(&self.me, &event).unwrap()
+    }
+
+    fn emit_numbers(&mut self, numbers: std::ops::Range<i64>) {
+        for n in numbers {
+            self.emit("project.step", &json!({ "n": n }));
+        }
+    }
+}
+
+/// Expects events with these numbers in their data, in this order.
+#[track_caller]
+fn expect_numbers(stream: &mut EventStream, numbers: std::ops::Range<i64>) {
+    for n in numbers {
+        assert_eq!(stream.expect("project.step")["data"]["n"], n);
+    }
+}
+
+fn read_key(hub: &Hub) -> String {
+    hub.key("reader", KeyScope::Read)
+}
+
+#[test]
+fn stream_begins_now_and_sends_what_is_committed() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let mut writer = Writer::new(&hub);
+    writer.emit("project.before", &json!({}));
+    let mut stream = EventStream::open(&hub, PROJECT_EVENTS, &read_key(&hub));
+    for header in [
+        "content-type: text/event-stream\r\n",
+        "cache-control: no-store\r\n",
+        "x-accel-buffering: no\r\n",
+    ] {
+        assert!(stream.head.contains(header), "{}", stream.head);
+    }
+    let seq = writer.emit("project.built", &json!({ "ok": true, "text": "a\nb" }));
+    let event = stream.expect("project.built");
+    assert_eq!(event["seq"], seq);
+    assert_eq!(event["subject"], "/projects/shop");
+    assert_eq!(event["data"], json!({ "ok": true, "text": "a\nb" }));
+    assert!(
+        event["at"].is_string() && event["by"].is_string(),
+        "{event}"
+    );
+}
+
+#[test]
+fn stream_resumes_after_the_last_event_of_the_client() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let key = read_key(&hub);
+    let mut writer = Writer::new(&hub);
+    writer.emit_numbers(0..1);
+    let last = writer.emit("project.last", &json!({}));
+    writer.emit_numbers(1..40);
+    let mut stream = EventStream::resume(&hub, PROJECT_EVENTS, &key, last);
+    expect_numbers(&mut stream, 1..40);
+    writer.emit_numbers(40..45);
+    expect_numbers(&mut stream, 40..45);
+    for name in ["after", "last_event_id"] {
+        let path = format!("{PROJECT_EVENTS}&{name}={last}");
+        let mut stream = EventStream::open(&hub, &path, &key);
+        expect_numbers(&mut stream, 1..45);
+    }
+    // The header is newer than the address.
+    let path = format!("{PROJECT_EVENTS}&after=0");
+    let mut stream = EventStream::resume(&hub, &path, &key, last);
+    expect_numbers(&mut stream, 1..2);
+}
+
+#[test]
+fn malformed_start_of_a_stream_is_refused() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let key = read_key(&hub);
+    for last in ["", "-1", "+1", "x", "1.0", "99999999999999999999"] {
+        let headers = [("Last-Event-ID", last.to_owned())];
+        let stream = EventStream::request(&hub, "/events", &key, &headers);
+        assert_eq!(stream.status, 400, "{last:?}");
+    }
+    for query in [
+        "after=x",
+        "last_event_id=-1",
+        "types=",
+        "since=now",
+        "limit=3",
+    ] {
+        let (status, body) = hub.get(&format!("/events?{query}"), &key);
+        assert_eq!(
+            (status, &body["error"]["code"]),
+            (400, &"invalid_argument".into()),
+            "{query}"
+        );
+    }
+    assert_eq!(
+        EventStream::request(&hub, "/events", "cmk_x", &[]).status,
+        401
+    );
+}
+
+#[test]
+fn stream_sends_only_the_types_that_were_asked_for() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let path = "/events?types=project.a*,project.b&types=project.c";
+    let mut stream = EventStream::open(&hub, path, &read_key(&hub));
+    let mut writer = Writer::new(&hub);
+    for kind in ["a.one", "x", "b", "b.x", "c", "a"] {
+        writer.emit(&format!("project.{kind}"), &json!({}));
+    }
+    for kind in ["a.one", "b", "c", "a"] {
+        stream.expect(&format!("project.{kind}"));
+    }
+}
+
+#[test]
+fn stream_tells_what_is_older_than_kept() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let key = read_key(&hub);
+    let mut writer = Writer::new(&hub);
+    writer.emit_numbers(0..5);
+    let last = writer.emit("project.last", &json!({}));
+    writer.emit_numbers(5..8);
+    let deleted = world
+        .rows()
+        .execute("DELETE FROM event WHERE seq <= ?1", [last]);
+    assert!(deleted.unwrap() > 5);
+    let mut stream = EventStream::resume(&hub, PROJECT_EVENTS, &key, last - 3);
+    let gap = stream.next_event();
+    assert_eq!(
+        (gap.event.as_str(), gap.data),
+        ("gap", json!({ "oldest": last + 1 }))
+    );
+    // A client that ends here resumes without the gap.
+    assert_eq!(gap.id, Some(last));
+    expect_numbers(&mut stream, 5..8);
+    let mut exact = EventStream::resume(&hub, PROJECT_EVENTS, &key, last);
+    expect_numbers(&mut exact, 5..8);
+    // Nothing is kept, and nothing is missing to a client that has the last one.
+    let last = writer.emit("project.last", &json!({}));
+    stream.expect("project.last");
+    world.rows().execute("DELETE FROM event", []).unwrap();
+    let mut empty = EventStream::resume(&hub, PROJECT_EVENTS, &key, last);
+    writer.emit_numbers(8..9);
+    expect_numbers(&mut empty, 8..9);
+    expect_numbers(&mut stream, 8..9);
+}
+
+#[test]
+fn fifty_listeners_each_receive_all_events_in_order() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let key = read_key(&hub);
+    let streams: Vec<_> = (0..50)
+        .map(|_| EventStream::open(&hub, PROJECT_EVENTS, &key))
+        .collect();
+    let mut writer = Writer::new(&hub);
+    std::thread::scope(|scope| {
+        for mut stream in streams {
+            scope.spawn(move || expect_numbers(&mut stream, 0..400));
+        }
+        writer.emit_numbers(0..400);
+    });
+    // All of them have gone, so writers write no doorbell any more.
+    wait_until("the wait for events ends", || event_waits(&world) == 0);
+    let mut again = EventStream::open(&hub, PROJECT_EVENTS, &key);
+    writer.emit_numbers(0..2);
+    expect_numbers(&mut again, 0..2);
+    assert_eq!(event_waits(&world), 1);
+}
+
+fn event_waits(world: &World) -> i64 {
+    let count = "SELECT count(*) FROM wait WHERE event_types IS NOT NULL";
+    world.rows().query_row(count, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn killed_hub_is_resumed_at_the_next_one() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let key = read_key(&hub);
+    let mut writer = Writer::new(&hub);
+    let mut stream = EventStream::open(&hub, PROJECT_EVENTS, &key);
+    writer.emit_numbers(0..10);
+    expect_numbers(&mut stream, 0..9);
+    let last = stream.next_event().id.unwrap();
+    hub.kill();
+    assert_eq!(stream.next(), None);
+    writer.emit_numbers(10..20);
+    let hub = Hub::start(&world);
+    let mut stream = EventStream::resume(&hub, PROJECT_EVENTS, &key, last);
+    writer.emit_numbers(20..30);
+    expect_numbers(&mut stream, 10..30);
+}
+
+#[test]
+fn stopping_hub_ends_its_streams() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let key = read_key(&hub);
+    let mut writer = Writer::new(&hub);
+    let mut stream = EventStream::open(&hub, PROJECT_EVENTS, &key);
+    let mut resumed = EventStream::resume(&hub, PROJECT_EVENTS, &key, 0);
+    let last = writer.emit("project.last", &json!({}));
+    stream.expect("project.last");
+    resumed.expect("project.last");
+    assert!(hub.terminate());
+    for mut stream in [stream, resumed] {
+        assert!(stream.expect_end("stopping") >= last);
+    }
+}
+
+#[test]
+fn revoked_key_ends_its_streams_only() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let (key, other) = (read_key(&hub), hub.key("other", KeyScope::Write));
+    let mut stream = EventStream::open(&hub, PROJECT_EVENTS, &key);
+    let mut other_stream = EventStream::open(&hub, PROJECT_EVENTS, &other);
+    let mut writer = Writer::new(&hub);
+    writer.mesh.revoke_keys("reader").unwrap();
+    writer.emit("project.secret", &json!({}));
+    stream.expect_end("unauthorized");
+    other_stream.expect("project.secret");
+}
+
+/// Returns whether the session of the person at the hub can be asked; `None` if there is none.
+fn is_person_askable(world: &World, mesh: &Mesh) -> Option<bool> {
+    let session = "SELECT id FROM session WHERE agent = 'board' AND ended_at_ms IS NULL";
+    let session: Option<String> = world.rows().query_row(session, [], |row| row.get(0)).ok();
+    Some(
+        mesh.doorbells()
+            .is_server_running(session?.parse().unwrap()),
+    )
+}
+
+#[test]
+fn person_can_be_asked_only_while_a_board_listens() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let (key, board) = (read_key(&hub), hub.board_key());
+    let mut writer = Writer::new(&hub);
+    let askable = |expected| {
+        let is = is_person_askable(&world, &hub.mesh());
+        assert_eq!(is, expected);
+    };
+    let mut stream = EventStream::open(&hub, PROJECT_EVENTS, &key);
+    writer.emit_numbers(0..1);
+    expect_numbers(&mut stream, 0..1);
+    askable(Some(false));
+    let boards = [(); 2].map(|()| EventStream::open(&hub, "/events", &board));
+    askable(Some(true));
+    let [first, second] = boards;
+    drop(first);
+    writer.emit_numbers(1..2);
+    expect_numbers(&mut stream, 1..2);
+    askable(Some(true));
+    drop(second);
+    wait_until("nobody can be asked", || {
+        is_person_askable(&world, &hub.mesh()) == Some(false)
+    });
+}
