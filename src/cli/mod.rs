@@ -24,10 +24,14 @@ mod event_format;
 mod events;
 mod format;
 mod gc;
+#[cfg(feature = "hub")]
+mod hub_board;
 mod inbox;
 mod inbox_follow;
 mod inbox_format;
 mod install;
+#[cfg(feature = "hub")]
+mod key;
 mod log;
 mod memory;
 mod message;
@@ -106,7 +110,11 @@ enum Command {
     Events(events::EventsArgs),
     Status(status::StatusArgs),
     #[cfg(feature = "hub")]
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
+    #[cfg(feature = "hub")]
+    Board(hub_board::BoardArgs),
+    #[cfg(feature = "hub")]
+    Key(key::KeyArgs),
     Quiet(throttle::QuietArgs),
     Pause(throttle::PauseArgs),
     Wall(wall::WallArgs),
@@ -168,6 +176,10 @@ fn dispatch(cli: Cli) -> CommandResult {
         Command::Uninstall(args) => uninstall::uninstall(&args, json),
         #[cfg(feature = "hub")]
         Command::Serve(args) => serve::serve(&args, json),
+        #[cfg(feature = "hub")]
+        Command::Board(args) => hub_board::board(&CliContext::resolve(json)?, &args),
+        #[cfg(feature = "hub")]
+        Command::Key(args) => key::key(&CliContext::resolve(json)?, &args),
         Command::Doctor(_) => doctor::doctor(json),
         Command::Demo(args) => demo::demo(&args, json),
         Command::Notify(args) => desktop_notification::notify(&args, json),

@@ -1,31 +1,86 @@
 //! `claude-mesh serve`: runs the hub in the foreground.
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
 use super::print;
 use crate::cli::command_status::{CommandResult, CommandStatus};
+use crate::cli::duration;
 use crate::cli::error::{CliError, Failure};
-use crate::hub::{self, ServeError, ServeOptions};
+use crate::hub::{self, ServeError, ServeOptions, TlsFiles};
 use crate::platform::Settings;
 
 /// Serve the mesh over HTTP: a board for browsers, routes for scripts, MCP for other clients
+///
+/// Each request needs a key (`claude-mesh key`); `claude-mesh board` opens the board. Programs of yours reach the hub by
+/// ~/.claude-mesh/hub.sock, or by the URL and the key in ~/.claude-mesh/hub.json.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh serve
-  claude-mesh serve --addr 127.0.0.1:0 --json   a free port, the address as JSON")]
+  claude-mesh serve --addr 127.0.0.1:0 --json   a free port, the address as JSON
+  claude-mesh serve --addr 0.0.0.0:3456 --tls-cert hub.pem --tls-key hub.key")]
 pub(super) struct ServeArgs {
     /// Where to listen.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3456")]
     addr: SocketAddr,
+    /// The certificate for TLS and those of its issuers, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Plain HTTP at an address that other machines reach, inside a VPN: who can listen there reads keys and texts.
+    #[arg(long, conflicts_with = "tls_cert")]
+    insecure_http: bool,
+    /// The address by which clients reach it through a reverse proxy.
+    #[arg(long, value_name = "URL", value_parser = public_url)]
+    public_url: Option<String>,
+    /// A reverse proxy whose X-Forwarded-For is believed; may be repeated.
+    #[arg(long, value_name = "IP")]
+    trusted_proxy: Vec<IpAddr>,
+    /// End after so long without a request or a listener.
+    #[arg(long, value_name = "SPAN", value_parser = duration::span)]
+    idle_exit: Option<Duration>,
+    /// Leave the terminal: `claude-mesh board` starts a hub so.
+    #[arg(long, hide = true)]
+    detached: bool,
 }
 
+/// Parses the public URL: a scheme, a host, perhaps a port. Returns it without a slash at the end.
+fn public_url(text: &str) -> Result<String, String> {
+    let url = text.trim_end_matches('/');
+    let host = ["http://", "https://"]
+        .into_iter()
+        .find_map(|scheme| url.strip_prefix(scheme));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@']) => Ok(url.into()),
+        _ => Err("expected a scheme and a host, for example https://mesh.example.org".into()),
+    }
+}
+
+/// Runs `claude-mesh serve`.
 pub(super) fn serve(args: &ServeArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
-    let options = ServeOptions { address: args.addr };
-    let announce = |address: SocketAddr| {
-        let url = format!("http://{address}");
+    if args.detached {
+        // It fails only for the leader of a group, which has left its terminal already.
+        let _ = rustix::process::setsid();
+    }
+    let files = args.tls_cert.clone().zip(args.tls_key.clone());
+    let options = ServeOptions {
+        address: args.addr,
+        tls: files.map(|(certificates, private_key)| TlsFiles {
+            certificates,
+            private_key,
+        }),
+        insecure_http: args.insecure_http,
+        public_url: args.public_url.clone(),
+        trusted_proxies: args.trusted_proxy.clone(),
+        idle_exit: args.idle_exit,
+    };
+    let announce = |url: &str| {
         // Nobody may read the line.
         let _ = if json {
             print::json(&json!({ "url": url }))
@@ -33,18 +88,29 @@ pub(super) fn serve(args: &ServeArgs, json: bool) -> CommandResult {
             print::line(&format!("claude-mesh serves {url}"))
         };
     };
-    hub::serve(settings, &options, announce)?;
+    hub::serve(settings, options, announce)?;
     Ok(CommandStatus::Done)
 }
 
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
+        let hint = match &error {
+            ServeError::Mesh(_) => "",
+            ServeError::Listen { .. } => {
+                "choose another address with --addr, or end the program that uses it"
+            }
+            ServeError::Running { .. } => "`claude-mesh board` opens its page; one hub is enough",
+            ServeError::Exposed { .. } => {
+                "give --tls-cert and --tls-key, or --insecure-http inside a VPN that you trust"
+            }
+            ServeError::Tls { .. } => {
+                "both files are in PEM, and the key is that of the certificate"
+            }
+            ServeError::Io(_) => "`claude-mesh doctor` shows what is wrong",
+        };
         match error {
             ServeError::Mesh(error) => error.into(),
-            error => {
-                let hint = "choose another address with --addr, or end the program that uses it";
-                CliError::new("unsupported", error.to_string(), hint).into()
-            }
+            error => CliError::new("unsupported", error.to_string(), hint).into(),
         }
     }
 }

@@ -32,6 +32,11 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message, hint)
     }
 
+    /// Refuses the token of a sign-in link.
+    pub(super) fn refused_sign_in(message: &str, hint: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message, hint)
+    }
+
     pub(super) fn forbidden(message: &str, hint: &str) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", message, hint)
     }

@@ -32,6 +32,7 @@ async fn find_caller(
 ) -> Result<Caller, ApiError> {
     let text = bearer(headers).ok_or_else(|| ApiError::unauthorized("the request has no key"))?;
     let (key, own_mesh) = find_key(hub, text).await?;
+    record_use(hub, &key, &own_mesh);
     let mesh = match named {
         None => own_mesh,
         Some(NamedMesh(name)) if name == own_mesh.location.name => own_mesh,
@@ -41,6 +42,18 @@ async fn find_caller(
         Some(_) => return Err(ApiError::not_found("the key belongs to another mesh")),
     };
     Caller::new(hub, mesh, key).await
+}
+
+/// Records that a key is used, at most once a minute. The request does not wait for it: the file may be locked.
+fn record_use(hub: &Hub, key: &AccessKey, mesh: &Arc<HubMesh>) {
+    if !hub.key_uses().is_due(key.id, hub.now().monotonic_ms) {
+        return;
+    }
+    let (id, mesh) = (key.id, Arc::clone(mesh));
+    tokio::spawn(async move {
+        // The time of the last use is for people to look at; the next minute brings another.
+        let _ = mesh.with_mesh(|mesh| mesh.touch_key(id)).await;
+    });
 }
 
 /// Returns the key of this text and its mesh.

@@ -14,7 +14,7 @@ use crate::model::Result;
 use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
 use crate::platform::Moment;
 use crate::platform::id::WaitId;
-use crate::tools::{self, AsyncCaller, Effect, JsonObject, Operation, Step};
+use crate::tools::{self, AsyncCaller, Effect, JsonObject, Operation, Step, ToolEntry};
 
 /// Who makes a request.
 #[derive(Clone)]
@@ -97,13 +97,22 @@ impl Caller {
         arguments: JsonObject,
     ) -> std::result::Result<Value, ApiError> {
         let tool = tools::find(name).expect("routes name tools that exist");
+        Ok(self.run(self.operation(tool, arguments)?).await?)
+    }
+
+    /// Returns the call of a tool, ready to run; refuses it if the key may not call the tool.
+    pub(super) fn operation(
+        &self,
+        tool: &ToolEntry,
+        arguments: JsonObject,
+    ) -> std::result::Result<Operation, ApiError> {
         let reads = matches!(tool.effect, Effect::Reads);
         self.require(if reads {
             KeyScope::Read
         } else {
             KeyScope::Write
         })?;
-        Ok(self.run((tool.handler)(arguments)?).await?)
+        Ok((tool.handler)(arguments)?)
     }
 
     /// Runs an operation to its end.
@@ -114,10 +123,10 @@ impl Caller {
 }
 
 /// A call that runs: the session keeps its lease until it ends, also if the client vanishes.
-struct CallGuard<'a>(&'a Caller);
+pub(super) struct CallGuard<'a>(&'a Caller);
 
 impl<'a> CallGuard<'a> {
-    fn begin(caller: &'a Caller) -> Self {
+    pub(super) fn begin(caller: &'a Caller) -> Self {
         caller.session.count_call(true);
         Self(caller)
     }

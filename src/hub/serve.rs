@@ -1,21 +1,29 @@
 //! Starts and ends the hub: `claude-mesh serve`.
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum_server::Handle;
+use axum::middleware;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tower::Layer;
-use tower::util::MapRequestLayer;
+use tower::util::{BoxCloneSyncService, MapRequestLayer};
 
 use crate::hub::descriptor_limit;
+use crate::hub::connection::{Connections, HubService};
+use crate::hub::hub_files::{self, HubFiles, HubRecord};
+use crate::hub::local_key::LocalKey;
+use crate::hub::log::log;
 use crate::hub::mesh_path::take_mesh_name;
+use crate::hub::port_owner::find_port_owner;
+use crate::hub::requests_in_use::{RequestsInUse, count_request};
 use crate::hub::routes;
 use crate::hub::state::Hub;
+use crate::hub::tls::{self, TlsFiles};
 use crate::model::Error;
-use crate::platform::Settings;
+use crate::platform::{Fault, Settings, process};
 
 /// How long requests may run on after the signal to end.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,20 +33,54 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct ServeOptions {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Certificate and key; without them it speaks plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Permits plain HTTP at an address that other machines reach.
+    pub insecure_http: bool,
+    /// The address by which clients reach it through a reverse proxy: a scheme, a host, perhaps a port.
+    pub public_url: Option<String>,
+    /// The reverse proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Ends after so long without a request.
+    pub idle_exit: Option<Duration>,
 }
 
 /// Why the hub could not start or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be used.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {source}{}", owner.as_deref().unwrap_or_default())]
     Listen {
         /// The address as given.
         address: SocketAddr,
         /// Why not.
         source: io::Error,
+        /// Who listens there, as the end of the sentence.
+        owner: Option<String>,
     },
-    /// The mesh cannot be opened.
+    /// A hub of this folder runs.
+    #[error("a hub runs already{}", url.as_deref().map(|url| format!(" at {url}")).unwrap_or_default())]
+    Running {
+        /// Its address, if it is known.
+        url: Option<String>,
+    },
+    /// Other machines could read the requests.
+    #[error(
+        "{address} can be reached from other machines, and plain HTTP shows them keys and texts"
+    )]
+    Exposed {
+        /// The address as given.
+        address: SocketAddr,
+    },
+    /// The files of TLS cannot be used.
+    #[error("cannot use {} for TLS: {problem}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+    /// The mesh or its folder cannot be used.
     #[error(transparent)]
     Mesh(#[from] Error),
     /// The server failed.
@@ -46,15 +88,26 @@ pub enum ServeError {
     Io(#[from] io::Error),
 }
 
-/// Runs a hub until the process gets SIGINT or SIGTERM. Calls `on_start` with the address when it accepts requests.
+impl From<Fault> for ServeError {
+    fn from(fault: Fault) -> Self {
+        Self::Mesh(fault.into())
+    }
+}
+
+/// Runs a hub until the process gets SIGINT or SIGTERM. Calls `on_start` with its URL when it accepts requests.
 ///
 /// # Errors
-/// The address cannot be used, or the default mesh cannot be opened.
+/// The address or the files cannot be used, another hub runs, or the default mesh cannot be opened.
 pub fn serve(
     settings: Settings,
-    options: &ServeOptions,
-    on_start: impl FnOnce(SocketAddr),
+    options: ServeOptions,
+    on_start: impl FnOnce(&str),
 ) -> Result<(), ServeError> {
+    if !options.address.ip().is_loopback() && options.tls.is_none() && !options.insecure_http {
+        return Err(ServeError::Exposed {
+            address: options.address,
+        });
+    }
     descriptor_limit::raise();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -64,39 +117,109 @@ pub fn serve(
 
 async fn run(
     settings: Settings,
-    options: &ServeOptions,
-    on_start: impl FnOnce(SocketAddr),
+    options: ServeOptions,
+    on_start: impl FnOnce(&str),
 ) -> Result<(), ServeError> {
-    let address = options.address;
-    let listen = |source| ServeError::Listen { address, source };
-    let listener = TcpListener::bind(address).map_err(listen)?;
-    listener.set_nonblocking(true)?;
-    let bound = listener.local_addr()?;
+    let running = || ServeError::Running {
+        url: hub_files::read_record(&settings.mesh_home).map(|record| record.url),
+    };
+    let files = HubFiles::acquire(&settings.mesh_home)?.ok_or_else(running)?;
+    let tls = options.tls.as_ref().map(tls::acceptor).transpose()?;
+    let tcp = listen(options.address).await?;
+    let url = url_of(&options, tcp.local_addr()?);
+    let idle_exit = options.idle_exit;
     let hub = Arc::new(Hub::new(settings));
-    hub.default_mesh()?;
-    let handle = Handle::new();
-    tokio::spawn(stop_on_signal(Arc::clone(&hub), handle.clone()));
-    // The routes are found by the path without the name of the mesh.
-    let routes = MapRequestLayer::new(take_mesh_name).layer(routes::router(Arc::clone(&hub)));
-    let service = Router::new().fallback_service(routes);
-    let server = axum_server::from_tcp(listener)?.handle(handle);
-    on_start(bound);
-    server
-        .serve(service.into_make_service_with_connect_info::<SocketAddr>())
-        .await?;
+    let local_key = LocalKey::create(&hub).await?;
+    let socket = files.listen()?;
+    files.write_record(&HubRecord {
+        url: url.clone(),
+        key: local_key.text.clone(),
+        pid: process::own_pid(),
+    })?;
+    let requests = RequestsInUse::new();
+    let connections = Connections::new(service(&hub, requests.clone()), tls);
+    let end = wait_for_end(&requests, idle_exit);
+    on_start(&url);
+    let listeners = (tcp, socket);
+    tokio::select! {
+        () = connections.accept(&listeners.0, &listeners.1) => {}
+        () = end => {}
+    }
+    stop(&hub, &files, listeners);
+    connections.shut_down(SHUTDOWN_TIMEOUT).await;
+    local_key.revoke(&hub).await;
+    files.remove_record();
     hub.unregister_all();
     Ok(())
 }
 
-async fn stop_on_signal(hub: Arc<Hub>, handle: Handle<SocketAddr>) {
+/// Stops listening and ends the calls that wait.
+fn stop(hub: &Hub, files: &HubFiles, listeners: (TcpListener, UnixListener)) {
+    files.remove_socket();
+    drop(listeners);
+    hub.stop();
+}
+
+fn service(hub: &Arc<Hub>, requests: RequestsInUse) -> HubService {
+    let router = routes::router(Arc::clone(hub))
+        .layer(middleware::from_fn_with_state(requests, count_request));
+    // The routes are found by the path without the name of the mesh.
+    BoxCloneSyncService::new(MapRequestLayer::new(take_mesh_name).layer(router))
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| {
+        let in_use = source.kind() == io::ErrorKind::AddrInUse;
+        let owner = in_use.then(|| find_port_owner(address)).flatten();
+        let owner =
+            owner.map(|(pid, program)| format!("; it is process {pid}, {}", program.display()));
+        ServeError::Listen {
+            address,
+            source,
+            owner,
+        }
+    })
+}
+
+/// Returns the URL for programs of this machine: of the loopback address if there is one, else the public one.
+fn url_of(options: &ServeOptions, bound: SocketAddr) -> String {
+    let scheme = if options.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    if options.tls.is_some()
+        && let Some(url) = &options.public_url
+    {
+        // The certificate is for that name.
+        return url.clone();
+    }
+    let mut address = bound;
+    if bound.ip().is_unspecified() {
+        address.set_ip(match bound.ip() {
+            IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("{scheme}://{address}")
+}
+
+/// Returns when the process gets SIGINT or SIGTERM, or when the hub had no request for long.
+async fn wait_for_end(requests: &RequestsInUse, idle_exit: Option<Duration>) {
     let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
     let [Ok(mut interrupt), Ok(mut terminate)] = signals else {
-        return;
+        log("the signals of the system cannot be received: the hub ends when it is killed only");
+        return std::future::pending().await;
+    };
+    let idle = async {
+        match idle_exit {
+            Some(limit) => requests.idle_for(limit).await,
+            None => std::future::pending().await,
+        }
     };
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        () = idle => log("the hub ends: it had no request for long"),
     }
-    hub.stop();
-    handle.graceful_shutdown(Some(SHUTDOWN_TIMEOUT));
 }

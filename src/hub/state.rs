@@ -6,6 +6,8 @@ use tokio::sync::watch;
 
 use crate::hub::event_feed::EventFeed;
 use crate::hub::hub_mesh::HubMesh;
+use crate::hub::key_uses::KeyUses;
+use crate::hub::running_calls::RunningCalls;
 use crate::model::Result;
 use crate::platform::isolation::{self, MeshLocation};
 use crate::platform::{Clock, Moment, Settings, SystemClock};
@@ -18,6 +20,8 @@ pub(super) struct Hub {
     meshes: Mutex<HashMap<String, Arc<HubMesh>>>,
     feeds: Mutex<HashMap<String, Arc<EventFeed>>>,
     stopping: watch::Sender<bool>,
+    key_uses: KeyUses,
+    running_calls: RunningCalls,
 }
 
 impl Hub {
@@ -30,11 +34,17 @@ impl Hub {
             meshes: Mutex::default(),
             feeds: Mutex::default(),
             stopping: watch::Sender::new(false),
+            key_uses: KeyUses::default(),
+            running_calls: RunningCalls::default(),
         }
     }
 
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    pub(super) fn key_uses(&self) -> &KeyUses {
+        &self.key_uses
     }
 
     pub(super) fn now(&self) -> Moment {
@@ -49,6 +59,11 @@ impl Hub {
     /// Returns the flag that is set when the hub stops: waiting calls and streams end then.
     pub(super) fn stopping(&self) -> watch::Receiver<bool> {
         self.stopping.subscribe()
+    }
+
+    /// Returns the calls by MCP that run.
+    pub(super) fn running_calls(&self) -> &RunningCalls {
+        &self.running_calls
     }
 
     /// Ends waiting calls and streams.

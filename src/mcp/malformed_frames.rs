@@ -11,16 +11,16 @@ const TOKEN_MAX_BYTES: usize = 256;
 
 /// An error, and the id of the request it answers. Without an id the key is left out, as in revision 2026-07-28.
 #[derive(Debug, PartialEq)]
-pub(super) struct ErrorReply {
-    pub(super) id: Option<RequestId>,
-    pub(super) error: ErrorData,
+pub(crate) struct ErrorReply {
+    pub(crate) id: Option<RequestId>,
+    pub(crate) error: ErrorData,
 }
 
 /// A message, nothing, or the error reply to the line.
-pub(super) type ParsedLine = Result<Option<RxJsonRpcMessage<RoleServer>>, Box<ErrorReply>>;
+pub(crate) type ParsedLine = Result<Option<RxJsonRpcMessage<RoleServer>>, Box<ErrorReply>>;
 
 /// Reads a line. `None`: the line needs no reply, because it is empty or an unknown notification.
-pub(super) fn read(line: &[u8]) -> ParsedLine {
+pub(crate) fn read(line: &[u8]) -> ParsedLine {
     let line = strip_line_end(line);
     if line.is_empty() {
         return Ok(None);
@@ -60,7 +60,7 @@ fn error_reply(line: &[u8], error: &serde_json::Error) -> ParsedLine {
 
 /// Returns the line with each lone surrogate replaced by U+FFFD; JavaScript writes one when it has cut a character in two.
 /// `None` if the line has no lone surrogate.
-fn replace_lone_surrogates(line: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn replace_lone_surrogates(line: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(line.len());
     let mut rest = line;
     let mut repaired = false;

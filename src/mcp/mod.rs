@@ -18,10 +18,19 @@ mod session_state;
 mod timer;
 mod tool_call;
 mod tool_list;
+mod tool_server;
 
 use std::process::ExitCode;
 
+#[cfg(feature = "hub")]
+pub(crate) use malformed_frames::{
+    ErrorReply, read as read_message, replace_lone_surrogates as repaired_message,
+};
 pub use tool_list::tool_list;
+#[cfg(feature = "hub")]
+pub(crate) use tool_server::{
+    ToolBackend, ToolServer, failure, find_tool, result_of, send_progress,
+};
 
 /// Runs the server on stdin and stdout until its client has ended.
 pub fn run() -> ExitCode {

@@ -15,6 +15,7 @@ use crate::mcp::pre_init_filter::PreInitFilter;
 use crate::mcp::server::MeshServer;
 use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
+use crate::mcp::tool_server::ToolServer;
 use crate::platform::process::ProcessKey;
 use crate::platform::{Fault, Settings, version};
 
@@ -66,7 +67,7 @@ async fn serve(shared: std::result::Result<Arc<Shared>, Fault>) -> std::io::Resu
         |shared| shared.stdin_closed(),
     );
     let reason = tokio::select! {
-        ended = serve_stdio(MeshServer::new(shared.clone()), stdin_closed) => ended?,
+        ended = serve_stdio(ToolServer(MeshServer::new(shared.clone())), stdin_closed) => ended?,
         _ = interrupted.recv() => "interrupted",
         _ = terminated.recv() => "terminated",
         _ = hung_up.recv() => "hung up",
@@ -82,7 +83,7 @@ async fn serve(shared: std::result::Result<Arc<Shared>, Fault>) -> std::io::Resu
 
 /// Serves until stdin ends. A client that ends before its first message is no fault.
 async fn serve_stdio(
-    server: MeshServer,
+    server: ToolServer<MeshServer>,
     stdin_closed: watch::Sender<bool>,
 ) -> std::io::Result<&'static str> {
     let (stdin, stdout) = rmcp::transport::stdio_pipes();

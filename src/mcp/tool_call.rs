@@ -2,11 +2,11 @@
 use std::time::Duration;
 
 use rmcp::RoleServer;
-use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
 use tokio::sync::watch;
 
 use crate::mcp::session_state::Shared;
+use crate::mcp::tool_server;
 use crate::mesh::StopReason;
 use crate::model::Result;
 use crate::platform::Moment;
@@ -58,12 +58,7 @@ impl AsyncCaller for Call<'_> {
     }
 
     async fn send_progress(&self, number: u32, message: String) {
-        let Some(token) = self.context.meta.get_progress_token() else {
-            return;
-        };
-        let notification =
-            ProgressNotificationParam::new(token, f64::from(number)).with_message(message);
-        let _ = self.context.peer.notify_progress(notification).await;
+        tool_server::send_progress(self.context, number, message).await;
     }
 
     fn wait_began(&self) {

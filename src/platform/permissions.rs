@@ -1,8 +1,8 @@
 //! Creates folders and files that only their owner may read, private from the start, and refuses those that others could
 //! have written.
-use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::platform::fault::{Fault, FaultKind};
@@ -74,6 +74,12 @@ fn replace(
     })
 }
 
+/// Takes a file from all but its owner.
+pub fn make_private(path: &Path) -> Result<(), Fault> {
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))
+        .map_err(|error| Fault::io("change", path, error))
+}
+
 /// Refuses a folder or file that belongs to another user or that others may write.
 pub fn check_owner_and_mode(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
     let me = rustix::process::geteuid().as_raw();
@@ -110,7 +116,6 @@ pub fn check_not_writable_by_others(path: &Path, metadata: &Metadata) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn new_folders_and_files_are_owner_only() {

@@ -62,6 +62,10 @@ pub struct Settings {
     pub working_directory: PathBuf,
     /// The folders in `PATH`.
     pub search_path: Vec<PathBuf>,
+    /// The command that opens a page: `BROWSER`.
+    pub browser: Option<OsString>,
+    /// Whether there is a screen on which a browser can open: `DISPLAY` or `WAYLAND_DISPLAY` is set.
+    pub has_display: bool,
     /// The environment that Claude Code sets.
     pub claude: ClaudeEnvironment,
 }
@@ -191,6 +195,10 @@ impl Settings {
             keep_ms: layers
                 .integer_in_range(KEEP_DAYS, 1..=3650)?
                 .map_or(DEFAULT_KEEP_MS, |days: i64| days * DAY_MS),
+            browser: environment("BROWSER").filter(|value| !value.is_empty()),
+            has_display: ["DISPLAY", "WAYLAND_DISPLAY"]
+                .into_iter()
+                .any(|name| environment(name).is_some_and(|value| !value.is_empty())),
             claude: ClaudeEnvironment::read(environment, &home),
             misplaced: layers.misplaced(),
             home,

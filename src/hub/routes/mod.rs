@@ -36,6 +36,7 @@ pub(super) fn router(hub: Arc<Hub>) -> Router {
     Router::new()
         .route("/health", get(health))
         .merge(page::router())
+        .merge(board_key::sign_in_router())
         .merge(with_key)
         .method_not_allowed_fallback(no_method)
         .fallback(no_route)

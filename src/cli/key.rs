@@ -1,0 +1,291 @@
+//! `claude-mesh key`: creates, lists, rotates and revokes the keys of the hub. Only a person may.
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use crate::cli::command_status::{CommandResult, CommandStatus};
+use crate::cli::context::CliContext;
+use crate::cli::error::{CliError, Failure};
+use crate::cli::{duration, print, table};
+use crate::hub::HTTP_LOCAL_PEER;
+use crate::mesh::{KeyDraft, Mesh, MeshOptions};
+use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
+use crate::model::{PeerName, elapsed};
+use crate::platform::clock::rfc3339;
+use crate::platform::isolation::{self, MeshLocation};
+use crate::platform::{SystemClock, text};
+
+/// Create, list, rotate and revoke the keys of the hub
+///
+/// A key belongs to the mesh of this folder and acts as one peer, or as the peers of one host. It is shown once and
+/// stored as a hash.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  claude-mesh key create --peer ci                      a key that acts as the peer ci
+  claude-mesh key create --peer watch --scope read --expires 30d
+  claude-mesh key list
+  claude-mesh key rotate ci                             another text for the same key, the old one is revoked
+  claude-mesh key revoke ci                             all keys of ci")]
+pub(super) struct KeyArgs {
+    #[command(subcommand)]
+    action: KeyAction,
+    /// The mesh; that of this folder by default.
+    #[arg(long, value_name = "NAME", global = true)]
+    mesh: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyAction {
+    /// Create a key and print it, once.
+    Create(KeyCreateArgs),
+    /// List the keys, with their last use; never their text.
+    List {
+        /// Also those that have expired or were revoked.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Replace a key by one with another text, and revoke it.
+    Rotate {
+        /// The id of a key, or the name of its peer or host.
+        #[arg(value_name = "NAME|ID")]
+        key: String,
+    },
+    /// Revoke a key, or all keys of a name; `board` signs all boards out.
+    Revoke {
+        /// The id of a key, or the name of its peer or host.
+        #[arg(value_name = "NAME|ID")]
+        key: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct KeyCreateArgs {
+    /// The peer that its requests act as. It need not exist.
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "host",
+        required_unless_present = "host"
+    )]
+    peer: Option<String>,
+    /// The host whose peers its requests act as.
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// What it may do: read; write, as a session; admin, as a person.
+    #[arg(long, value_enum, default_value_t = ScopeArg::Write)]
+    scope: ScopeArg,
+    /// How long it is valid, for example 30d; until it is revoked by default.
+    #[arg(long, value_name = "SPAN", value_parser = duration::span)]
+    expires: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ScopeArg {
+    Read,
+    Write,
+    Admin,
+}
+
+impl From<ScopeArg> for KeyScope {
+    fn from(scope: ScopeArg) -> Self {
+        match scope {
+            ScopeArg::Read => Self::Read,
+            ScopeArg::Write => Self::Write,
+            ScopeArg::Admin => Self::Admin,
+        }
+    }
+}
+
+/// Runs `claude-mesh key`.
+pub(super) fn key(context: &CliContext, args: &KeyArgs) -> CommandResult {
+    context.require_person("managing keys")?;
+    let location = mesh_location(context, args.mesh.as_deref())?;
+    match &args.action {
+        KeyAction::Create(args) => create(context, &location, args),
+        KeyAction::List { all } => list(context, &location, *all),
+        KeyAction::Rotate { key } => {
+            let (text, key) = open(context, &location)?.rotate_key(key)?;
+            print_new_key(context, &text, &key)
+        }
+        KeyAction::Revoke { key } => revoke(context, &location, key),
+    }
+}
+
+/// Returns the mesh of that name, or the one of this folder.
+fn mesh_location(context: &CliContext, name: Option<&str>) -> Result<MeshLocation, Failure> {
+    let Some(name) = name else {
+        return Ok(context.location.clone());
+    };
+    let meshes = isolation::all_meshes(&context.settings)?;
+    let found = meshes.into_iter().find(|mesh| mesh.name == name);
+    found.ok_or_else(|| {
+        let message = format!("no mesh called {name:?}");
+        CliError::new("not_found", message, "`claude-mesh wall` lists them").into()
+    })
+}
+
+/// Opens the mesh, and creates its file if there is none.
+fn open(context: &CliContext, location: &MeshLocation) -> Result<Mesh, Failure> {
+    let options = MeshOptions::from_settings(&context.settings);
+    let clock = Arc::new(SystemClock::new());
+    Ok(Mesh::open_with(&location.database, clock, &options)?)
+}
+
+fn create(context: &CliContext, location: &MeshLocation, args: &KeyCreateArgs) -> CommandResult {
+    let draft = KeyDraft {
+        holder: holder(args)?,
+        scope: args.scope.into(),
+        project: Some(context.project.path.to_string_lossy().into_owned()),
+        lifetime: lifetime(args.expires)?,
+    };
+    let (text, key) = open(context, location)?.create_key(&draft)?;
+    print_new_key(context, &text, &key)
+}
+
+fn lifetime(expires: Option<Duration>) -> Result<Option<Duration>, Failure> {
+    if expires.is_some_and(|span| span.is_zero()) {
+        let hint = "omit it for a key that is valid until it is revoked; nothing was changed";
+        return Err(Failure::argument("--expires must be 1s or more", hint));
+    }
+    Ok(expires)
+}
+
+fn holder(args: &KeyCreateArgs) -> Result<KeyHolder, Failure> {
+    match (&args.peer, &args.host) {
+        (Some(name), _) => {
+            let name = PeerName::parse_chosen(name)?;
+            if name.as_str() == HTTP_LOCAL_PEER {
+                let message = format!("{HTTP_LOCAL_PEER:?} is the peer of the hub's own key");
+                let hint = "choose another name; nothing was changed";
+                return Err(Failure::argument(message, hint));
+            }
+            Ok(KeyHolder::Peer(name))
+        }
+        (None, host) => Ok(KeyHolder::parse_host(host.as_deref().unwrap_or_default())?),
+    }
+}
+
+fn print_new_key(context: &CliContext, text: &str, key: &AccessKey) -> CommandResult {
+    if context.json {
+        let mut body = json!({ "key": text });
+        for (name, value) in key_fields(key) {
+            body[name] = value;
+        }
+        print::json(&body)?;
+        return Ok(CommandStatus::Done);
+    }
+    print::line(text)?;
+    let expires = match key.expires_at_ms {
+        Some(at_ms) => format!("until {}", rfc3339(at_ms)),
+        None => "until it is revoked".into(),
+    };
+    print::notice(
+        &format!(
+            "key {} of {} {}, scope {}, valid {expires}",
+            key.id,
+            key.holder.kind(),
+            key.holder.name(),
+            key.scope
+        ),
+        "keep it now, it is not shown again; send it as `Authorization: Bearer KEY`",
+    )?;
+    Ok(CommandStatus::Done)
+}
+
+/// Returns what is printed of a new key: id, holder, scope and expiry.
+fn key_fields(key: &AccessKey) -> [(&'static str, Value); 4] {
+    [
+        ("id", key.id.to_string().into()),
+        (key.holder.kind(), key.holder.name().into()),
+        ("scope", key.scope.as_str().into()),
+        ("expires_at", key.expires_at_ms.map(rfc3339).into()),
+    ]
+}
+
+/// Returns a key as it is listed.
+fn listed_key(key: &AccessKey) -> Value {
+    let mut body = json!({});
+    for (name, value) in key_fields(key) {
+        body[name] = value;
+    }
+    body["project"] = key.project.clone().into();
+    body["created_at"] = rfc3339(key.created_at_ms).into();
+    body["last_used_at"] = key.last_used_at_ms.map(rfc3339).into();
+    body["revoked_at"] = key.revoked_at_ms.map(rfc3339).into();
+    body
+}
+
+fn list(context: &CliContext, location: &MeshLocation, all: bool) -> CommandResult {
+    let (mut keys, mut now_ms) = (Vec::new(), 0);
+    if location.database.exists() {
+        let mut mesh = open(context, location)?;
+        now_ms = mesh.now().wall_ms;
+        keys = mesh.keys()?;
+    }
+    keys.retain(|key| all || key.problem(now_ms).is_none());
+    if context.json {
+        let keys: Vec<_> = keys.iter().map(listed_key).collect();
+        print::json(&json!({ "keys": keys }))?;
+    } else if keys.is_empty() {
+        print::line("no keys; `claude-mesh key create --peer NAME` creates one")?;
+    } else {
+        print_table(&keys, now_ms)?;
+    }
+    Ok(CommandStatus::Done)
+}
+
+fn print_table(keys: &[AccessKey], now_ms: i64) -> Result<(), Failure> {
+    let mut rows = table::with_header(["ID", "HOLDER", "SCOPE", "LAST USED", "STATE"]);
+    for key in keys {
+        let ago = |at_ms| elapsed::format_ago(now_ms - at_ms);
+        let state = match (key.problem(now_ms), key.expires_at_ms) {
+            (Some(problem), _) => problem.to_string(),
+            (None, Some(at_ms)) => format!("expires {}", rfc3339(at_ms)),
+            (None, None) => "valid".into(),
+        };
+        let holder = match &key.holder {
+            KeyHolder::Board => "board".into(),
+            holder => format!("{} {}", holder.kind(), holder.name()),
+        };
+        rows.add_row([
+            key.id.to_string(),
+            text::strip_terminal_controls(&holder),
+            key.scope.to_string(),
+            key.last_used_at_ms.map_or_else(|| "never".into(), ago),
+            state,
+        ]);
+    }
+    print::line(&table::text(&rows))?;
+    Ok(())
+}
+
+fn revoke(context: &CliContext, location: &MeshLocation, name_or_id: &str) -> CommandResult {
+    let revoked = if location.database.exists() {
+        open(context, location)?.revoke_keys(name_or_id)?
+    } else {
+        Vec::new()
+    };
+    if revoked.is_empty() {
+        let message = format!(
+            "{name_or_id:?} has no key in the mesh {} that could be revoked",
+            location.name
+        );
+        let hint = "`claude-mesh key list --all` lists them; nothing was changed";
+        return Err(CliError::new("not_found", message, hint).into());
+    }
+    if context.json {
+        let ids: Vec<_> = revoked.iter().map(|key| key.id.to_string()).collect();
+        print::json(&json!({ "revoked": ids }))?;
+        return Ok(CommandStatus::Done);
+    }
+    for key in revoked {
+        print::line(&format!(
+            "revoked {} of {}",
+            key.id,
+            text::strip_terminal_controls(key.holder.name())
+        ))?;
+    }
+    Ok(CommandStatus::Done)
+}
