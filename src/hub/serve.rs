@@ -11,8 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tower::Layer;
 use tower::util::{BoxCloneSyncService, MapRequestLayer};
 
-use crate::hub::descriptor_limit;
 use crate::hub::connection::{Connections, HubService};
+use crate::hub::descriptor_limit;
 use crate::hub::hub_files::{self, HubFiles, HubRecord};
 use crate::hub::local_key::LocalKey;
 use crate::hub::log::log;

@@ -21,7 +21,7 @@ pub(super) fn sign_in_router() -> Router<Arc<Hub>> {
 
 /// The route that needs the key of a board.
 pub(super) fn router() -> Router<Arc<Hub>> {
-    Router::new().route("/board/sign-out", post(sign_out))
+    Router::new().route("/v1/board/sign-out", post(sign_out))
 }
 
 #[derive(Deserialize)]

@@ -1,4 +1,5 @@
 //! All routes of the hub.
+mod board_key;
 mod idempotent_request;
 mod rest_route;
 mod route_request;
@@ -15,6 +16,8 @@ use serde_json::{Value, json};
 use crate::hub::api_error::ApiError;
 use crate::hub::authenticate::authenticate;
 use crate::hub::caller::Caller;
+use crate::hub::event_stream;
+use crate::hub::mcp_endpoint;
 use crate::hub::page;
 use crate::hub::request_log::log_request;
 use crate::hub::routes::rest_route::{Method, RestRoute};
@@ -25,6 +28,13 @@ use crate::hub::state::Hub;
 /// Returns the routes with everything that is done for each request.
 pub(super) fn router(hub: Arc<Hub>) -> Router {
     let with_key = rest_router()
+        .merge(board_key::router())
+        .merge(mcp_endpoint::router())
+        .route("/events", get(event_stream::events))
+        .route_layer(middleware::from_fn_with_state(
+            Arc::clone(&hub),
+            event_stream::events_if_accepted,
+        ))
         .route_layer(middleware::from_fn_with_state(
             Arc::clone(&hub),
             log_request,
