@@ -102,6 +102,10 @@ mod task_model;
 #[cfg(feature = "hub")]
 mod access_key;
 
+/// MCP over HTTP at `/mcp` of the hub: revisions, progress, broken connections, cancellation, scopes, invalid requests.
+#[cfg(feature = "hub")]
+mod hub_mcp;
+
 /// The live events of the hub: begun, resumed, gaps, slow readers, ends; who can be asked while a board listens.
 #[cfg(feature = "hub")]
 mod hub_events;
