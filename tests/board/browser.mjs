@@ -29,7 +29,7 @@ async function open(browser, { path = "", ...context } = {}) {
   page.on("pageerror", (error) => page.problems.push(String(error.stack)));
   page.on("console", (line) => {
     // A hub that is away is part of a scenario.
-    if (line.type() === "error" && !line.text().includes("ERR_CONNECTION")) page.problems.push(line.text());
+    if (line.type() === "error" && !line.text().includes("net::ERR_")) page.problems.push(line.text());
   });
   page.on("request", (request) => {
     const { origin } = new URL(request.url());
