@@ -102,6 +102,10 @@ mod task_model;
 #[cfg(feature = "hub")]
 mod access_key;
 
+/// MCP over HTTP at `/mcp` of the hub: revisions, progress, broken connections, cancellation, scopes, invalid requests.
+#[cfg(feature = "hub")]
+mod hub_mcp;
+
 /// The live events of the hub: begun, resumed, gaps, slow readers, ends; who can be asked while a board listens.
 #[cfg(feature = "hub")]
 mod hub_events;
@@ -109,6 +113,10 @@ mod hub_events;
 /// The REST routes of the hub: the same stories as over MCP, and every refusal of a request.
 #[cfg(feature = "hub")]
 mod hub_rest;
+
+/// How a hub starts, is found by programs of its user, and ends.
+#[cfg(feature = "hub")]
+mod hub_lifecycle;
 
 /// Sessions that register at a peer by its name.
 mod named_peer;

@@ -1,23 +1,15 @@
 //! Logs every request that writes: when, which route, its status, and the key and peer that sent it. Never a body, and
 //! never a query.
-use std::io::Write;
-use std::sync::Arc;
-
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::hub::caller::Caller;
-use crate::hub::state::Hub;
-use crate::platform::clock::rfc3339;
+use crate::hub::log::log;
 
 /// Logs a request that writes, also if its client is gone before the response.
-pub(super) async fn log_request(
-    State(hub): State<Arc<Hub>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn log_request(request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
@@ -32,7 +24,6 @@ pub(super) async fn log_request(
             format!("key={} {}={}", key.id, key.holder.kind(), key.holder.name())
         }),
         status: None,
-        hub,
     };
     let response = next.run(request).await;
     entry.status = Some(response.status());
@@ -41,7 +32,6 @@ pub(super) async fn log_request(
 
 /// One line of the log, which is written when this is dropped.
 struct LogEntry {
-    hub: Arc<Hub>,
     method: Method,
     route: String,
     caller: String,
@@ -52,17 +42,9 @@ struct LogEntry {
 impl Drop for LogEntry {
     fn drop(&mut self) {
         let status = self.status.as_ref().map_or("gone", StatusCode::as_str);
-        let time = rfc3339(self.hub.now().wall_ms);
-        let line = format!(
-            "{time} {} {} {status} {}",
+        log(&format!(
+            "{} {} {status} {}",
             self.method, self.route, self.caller
-        );
-        write_line(&line);
+        ));
     }
-}
-
-/// Writes a line to the log of the hub, which is its stderr.
-pub(super) fn write_line(line: &str) {
-    // A log that cannot be written stops nothing.
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

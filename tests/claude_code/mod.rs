@@ -39,3 +39,7 @@ mod demo;
 
 /// Wake-ups of a client that takes no inbox lines, by a waiting hook.
 mod rewake;
+
+/// The client connected to the hub over HTTP.
+#[cfg(feature = "hub")]
+mod http;

@@ -1,6 +1,6 @@
 //! A running hub: the real program `claude-mesh serve` on a port that the system chose, and a small HTTP client.
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use claude_mesh::mesh::{KeyDraft, Mesh};
@@ -31,14 +31,20 @@ impl Hub {
     /// Starts a hub with further arguments of `claude-mesh serve`.
     #[track_caller]
     pub(crate) fn start_with(world: &World, arguments: &[&str]) -> Self {
+        let command = world.command(program("claude-mesh"), &world.home());
+        Self::spawn(command, world.home(), arguments)
+    }
+
+    /// Starts a hub by a command with the environment of any home.
+    #[track_caller]
+    pub(crate) fn spawn(mut command: Command, home: PathBuf, arguments: &[&str]) -> Self {
         let default: &[&str] = if arguments.contains(&"--addr") {
             &[]
         } else {
             &["--addr", "127.0.0.1:0"]
         };
-        let log = std::fs::File::create(world.home().join("hub-stderr.log")).unwrap();
-        let mut process = world
-            .command(program("claude-mesh"), &world.home())
+        let log = std::fs::File::create(home.join("hub-stderr.log")).unwrap();
+        let mut process = command
             .args(["serve", "--json"])
             .args(default)
             .args(arguments)
@@ -50,7 +56,7 @@ impl Hub {
         let stdout = process.stdout.as_mut().unwrap();
         let mut started = serde_json::Deserializer::from_reader(stdout).into_iter();
         let Some(Ok(Value::Object(started))) = started.next() else {
-            let log = std::fs::read_to_string(world.home().join("hub-stderr.log"));
+            let log = std::fs::read_to_string(home.join("hub-stderr.log"));
             panic!("the hub did not start: {log:?}")
         };
         let config = ureq::Agent::config_builder()
@@ -60,8 +66,8 @@ impl Hub {
         Self {
             process,
             url: started["url"].as_str().unwrap().to_owned(),
-            home: world.home(),
-            database: world.database(),
+            database: home.join(".claude-mesh/mesh.db"),
+            home,
             client: config.into(),
         }
     }
@@ -138,10 +144,15 @@ impl Hub {
         }
     }
 
-    /// Ends the hub as a supervisor does, and waits until it has ended. Returns whether it reported success.
-    pub(crate) fn terminate(mut self) -> bool {
+    /// Sends the signal by which a supervisor ends the hub.
+    pub(crate) fn signal_end(&self) {
         let pid = rustix::process::Pid::from_raw(self.pid()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Ends the hub as a supervisor does, and waits until it has ended. Returns whether it reported success.
+    pub(crate) fn terminate(mut self) -> bool {
+        self.signal_end();
         self.process.wait().unwrap().success()
     }
 

@@ -6,6 +6,8 @@ mod event_stream;
 pub(crate) mod fault_reports;
 #[cfg(feature = "hub")]
 mod hub;
+#[cfg(feature = "hub")]
+mod hub_mcp;
 mod in_flight;
 mod inbox_session;
 pub(crate) mod install_home;
@@ -21,11 +23,13 @@ pub(crate) use self::calls::*;
 pub(crate) use self::event_stream::*;
 #[cfg(feature = "hub")]
 pub(crate) use self::hub::*;
+#[cfg(feature = "hub")]
+pub(crate) use self::hub_mcp::*;
 pub(crate) use self::in_flight::*;
 pub(crate) use self::inbox_session::*;
 pub(crate) use self::mesh_fixture::*;
 pub(crate) use self::process::*;
 pub(crate) use self::refusal::*;
 pub(crate) use self::session::*;
-pub(crate) use self::shared::register;
+pub(crate) use self::shared::{register, request_metadata};
 pub(crate) use self::world::*;

@@ -17,7 +17,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, JsonRpcError, JsonRpcNotification, RequestId,
+    ClientJsonRpcMessage, ClientNotification, ErrorData, JsonRpcError, JsonRpcNotification,
+    RequestId,
 };
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -54,7 +55,7 @@ async fn answer(
                     hub.running_calls().cancel(&caller.key().id, &id);
                 }
             }
-            Ok(None) if body.is_empty() => {}
+            Ok(None) if body.is_empty() => return Ok(invalid(no_message())),
             Ok(None) => return Ok(StatusCode::ACCEPTED.into_response()),
         }
     }
@@ -99,6 +100,13 @@ fn is_json(content_type: &HeaderValue) -> bool {
     let text = content_type.to_str().unwrap_or_default();
     let media_type = text.split(';').next().unwrap_or_default();
     media_type.trim().eq_ignore_ascii_case("application/json")
+}
+
+fn no_message() -> ErrorReply {
+    ErrorReply {
+        id: None,
+        error: ErrorData::parse_error("the body is empty; nothing was done", None),
+    }
 }
 
 /// Returns the reply to a body that is no message.
