@@ -34,6 +34,9 @@ async function start() {
     new TasksPanel(board), new MemoryPanel(board), new EventsPanel(board), detail,
   ];
   listenToKeys(compose);
+  byId("sign-out", HTMLButtonElement).addEventListener("click", () => {
+    api.send("POST", "/v1/board/sign-out", {}).catch(() => undefined).finally(() => api.onRefused());
+  });
   byId("signed-in", HTMLDivElement).hidden = false;
   board.start();
   const follow = () => followAddress(board, detail, compose);
