@@ -137,6 +137,13 @@ const scenarios = {
         if (view) await page.keyboard.press("Escape");
       }
     }
+    // What is typed into the dialog of a question stays while the question changes.
+    await page.locator("#conversation-list .talk", { hasText: options.open }).click();
+    await page.locator("#detail textarea").pressSequentially("half an ");
+    await tell({ typing: true });
+    await page.locator("#detail .track", { hasText: "not delivered yet" }).waitFor({ state: "detached" });
+    await page.keyboard.type("answer");
+    check((await page.locator("#detail textarea").inputValue()) === "half an answer", "the text and the caret stay");
     return page;
   },
 

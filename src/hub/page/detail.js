@@ -66,8 +66,14 @@ export class Detail {
     this.#version = version;
     setText(byId("detail-title", HTMLHeadingElement), view?.title ?? `No ${kind} ${id} here`);
     const missing = this.#searched.has(id) ? "It has ended long ago, was erased, or never was here." : "Looking for it…";
+    const focused = document.activeElement;
     this.#body.replaceChildren(...(view?.body() ?? [element("p", { text: missing })]));
+    const before = this.#actions.contains(focused) ? focused?.textContent : null;
     this.#actions.replaceChildren(...(view?.actions() ?? []));
+    // The person goes on where they were: in the answer, or at the button of the same name.
+    const same = [...this.#actions.children].find((one) => before !== null && one.textContent === before);
+    const target = this.#body.contains(focused) ? focused : same;
+    if (target instanceof HTMLElement) target.focus();
   }
 
   /**
@@ -88,6 +94,9 @@ export class Detail {
 const VIEWS = { question: questionView, message: messageView, task: taskView, peer: peerView };
 
 
+/** What the person types is kept while the question changes. @type {Map<string, HTMLTextAreaElement>} */
+const answers = new Map();
+
 /** @param {Board} board @param {MeshData} mesh @param {string} id @returns {View | null} */
 function questionView(board, mesh, id) {
   const question = mesh.questions.find((one) => one.question_id === id);
@@ -95,7 +104,8 @@ function questionView(board, mesh, id) {
   const { actions } = board;
   const isOpen = question.state === "open" && question.from !== mesh.you;
   const isMine = question.to === mesh.you;
-  const answer = element("textarea");
+  const answer = answers.get(id) ?? element("textarea");
+  answers.set(id, answer);
   answer.rows = 2;
   answer.setAttribute("aria-label", "Your answer");
   answer.placeholder = isMine ? "Answer" : `Answer in place of ${question.to}`;

@@ -77,7 +77,7 @@ function followAddress(board, detail, compose) {
   try {
     id = decodeURIComponent(id);
   } catch {
-    // The address is not one of ours; its text is the id.
+    // The address is not one of this page; its text is the id.
   }
   if (isDetail(kind)) return detail.show(kind, id);
   detail.close();
