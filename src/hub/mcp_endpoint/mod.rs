@@ -2,7 +2,7 @@
 //!
 //! *Purpose:* one POST is one message. A call that waits answers with a stream of events: its progress, then its result.
 //! *Why not otherwise:* revision 2026-07-28 has no sessions, and the older ones permit a server without them; so the hub
-//! issues no session id, and whatever a client did before, it may call any tool after the hub was started anew. What a
+//! issues no session id, and a client may call any tool after the hub was started again. What a
 //! broken stream has lost, `await_reply` and `poll_inbox` give again.
 
 mod backend;
