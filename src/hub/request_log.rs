@@ -32,11 +32,22 @@ pub(super) async fn log_request(
             format!("key={} {}={}", key.id, key.holder.kind(), key.holder.name())
         }),
         status: None,
+        detail: None,
         hub,
     };
     let response = next.run(request).await;
     entry.status = Some(response.status());
+    entry.detail = response.extensions().get::<LogDetail>().cloned();
     response
+}
+
+/// What a response adds to the line of its request, because the route does not tell it.
+#[derive(Clone)]
+pub(super) enum LogDetail {
+    /// The request writes nothing: it is not logged.
+    Reads,
+    /// The tool that was called.
+    Tool(&'static str),
 }
 
 /// One line of the log, which is written when this is dropped.
@@ -47,14 +58,20 @@ struct LogEntry {
     caller: String,
     /// `None` if the client is gone.
     status: Option<StatusCode>,
+    detail: Option<LogDetail>,
 }
 
 impl Drop for LogEntry {
     fn drop(&mut self) {
+        let tool = match self.detail {
+            Some(LogDetail::Reads) => return,
+            Some(LogDetail::Tool(name)) => format!(" {name}"),
+            None => String::new(),
+        };
         let status = self.status.as_ref().map_or("gone", StatusCode::as_str);
         let time = rfc3339(self.hub.now().wall_ms);
         let line = format!(
-            "{time} {} {} {status} {}",
+            "{time} {} {}{tool} {status} {}",
             self.method, self.route, self.caller
         );
         write_line(&line);
