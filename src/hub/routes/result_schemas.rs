@@ -192,6 +192,14 @@ const RESULTS: &[(&str, &str)] = &[
         "events?:[Event] next?:integer status?:string questions?:[PendingQuestion] reason?:string chain?:[string] \
          type?:string seq?:integer types?:[string] truncated?:boolean hint?:string",
     ),
+    (
+        "board_status",
+        "you:string mesh:string version:string paused_until:string~",
+    ),
+    ("board_tasks", "tasks:[Task] counts:object"),
+    ("board_claims", "claims:[ClaimQueue]"),
+    ("board_messages", "messages:[Message]"),
+    ("board_memories", "memories:[Memory]"),
 ];
 
 /// Returns the shared schemas by name, with that of errors.
