@@ -90,16 +90,6 @@ impl Caller {
         Err(ApiError::forbidden(&message, hint))
     }
 
-    /// Calls a tool and returns its result.
-    pub(super) async fn call_tool(
-        &self,
-        name: &str,
-        arguments: JsonObject,
-    ) -> std::result::Result<Value, ApiError> {
-        let tool = tools::find(name).expect("routes name tools that exist");
-        Ok(self.run(self.operation(tool, arguments)?).await?)
-    }
-
     /// Returns the call of a tool, ready to run; refuses it if the key may not call the tool.
     pub(super) fn operation(
         &self,

@@ -1,4 +1,4 @@
-//! The schemas of results in the OpenAPI document: one for each operation, and those that they share.
+//! The schemas of results in the `OpenAPI` document: one for each operation, and those that they share.
 //!
 //! A schema is written as the list of its properties, `name:type`. A type is `string`, `integer`, `number`, `boolean`,
 //! `object`, `any`, a list of a type in brackets, or the name of a shared schema, which begins with a capital letter. `?` after
