@@ -29,7 +29,7 @@ pub(in crate::hub) async fn check_head(
     if target.is_some_and(|target| target.as_str().len() > URI_BYTES_MAX) {
         return Err(ApiError::new(
             StatusCode::URI_TOO_LONG,
-            "too_large",
+            "uri_too_long",
             &format!("the path and query of a request have {URI_BYTES_MAX} bytes at most"),
             "Send long texts in the body.",
         ));
