@@ -347,7 +347,7 @@ fn replaced_database_is_used_by_a_running_hub() {
     let new = hub.key("bo", KeyScope::Write);
     assert_eq!(hub.get("/v1/status", &new).0, 200);
     assert_eq!(hub.get("/v1/status", &old).0, 401);
-    let message = json!({ "to": "*", "text": "hello" });
+    let message = json!({ "to": "*", "body": "hello" });
     assert_eq!(hub.post("/v1/messages", &new, message).0, 201);
 }
 
@@ -365,7 +365,7 @@ fn locked_database_delays_writes_and_no_reads() {
     let rows = world.rows();
     rows.execute_batch("BEGIN IMMEDIATE").unwrap();
     std::thread::scope(|scope| {
-        let message = json!({ "to": "*", "text": "hello" });
+        let message = json!({ "to": "*", "body": "hello" });
         let posted = scope.spawn(|| hub.post("/v1/messages", &ada, message));
         assert_eq!(hub.request("GET", "/health").send().status, 200);
         assert_eq!(hub.get("/v1/status", &bo).0, 200);

@@ -76,6 +76,13 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &message, hint)
     }
 
+    /// Nobody reads it, because the client is gone.
+    pub(super) fn body_incomplete() -> Self {
+        let hint = "Nothing was changed; send it again.";
+        let message = "the body of the request has no end";
+        Self::new(StatusCode::BAD_REQUEST, "invalid_argument", message, hint)
+    }
+
     pub(super) fn body_too_slow(timeout: Duration) -> Self {
         let message = format!(
             "the body of the request did not come within {} s",
