@@ -324,6 +324,9 @@ fn ctrl_c_ends_the_terminal_and_unregisters_the_person() {
     let world = World::new();
     let ada = world.session("ada");
     let mut follower = Follower::start(&world, &ada);
+    // What it prints shows that it handles signals now.
+    ada.call("post", json!({ "to": "person", "body": "all done" }));
+    assert_eq!(follower.next()["body"], "all done");
     follower.signal(rustix::process::Signal::INT);
     assert_eq!(follower.process.wait().unwrap().code(), Some(0));
     assert_eq!(listed_person(&ada), None);
