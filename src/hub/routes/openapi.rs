@@ -202,7 +202,8 @@ fn responses(route: &RestRoute) -> Value {
         WRITE_ERRORS
     };
     for (status, _) in ERRORS.iter().chain(writes) {
-        responses[*status] = json!({ "$ref": format!("#/components/responses/{}", name_of(status)) });
+        responses[*status] =
+            json!({ "$ref": format!("#/components/responses/{}", name_of(status)) });
     }
     responses
 }
