@@ -30,6 +30,7 @@ fn pages() -> BTreeSet<String> {
     std::fs::read_dir(root().join("docs"))
         .unwrap()
         .map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()))
+        .filter(|path| path.ends_with(".md"))
         .collect()
 }
 

@@ -232,6 +232,7 @@ fn hooks_build_without_async_runtime_cli_parser_and_watcher() {
         "tokio ",
         "clap ",
         "notify ",
+        "notify-rust ",
         "rmcp ",
         "schemars ",
         "sha2 ",

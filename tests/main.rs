@@ -118,6 +118,10 @@ mod hub_clients;
 #[cfg(feature = "hub")]
 mod hub_rest;
 
+/// How a hub starts, is found by programs of its user, and ends.
+#[cfg(feature = "hub")]
+mod hub_lifecycle;
+
 /// Sessions that register at a peer by its name.
 mod named_peer;
 

@@ -9,7 +9,7 @@ use claude_mesh::model::PeerKind;
 use claude_mesh::platform::{SystemClock, process};
 use serde_json::{Value, json};
 
-use crate::support::{Session, World, start_ask, start_command, wait_until};
+use crate::support::{BackgroundProcess, Session, World, start_ask, start_command, wait_until};
 
 /// A terminal of the person that follows the inbox with `--json`.
 struct Follower {
@@ -324,6 +324,9 @@ fn ctrl_c_ends_the_terminal_and_unregisters_the_person() {
     let world = World::new();
     let ada = world.session("ada");
     let mut follower = Follower::start(&world, &ada);
+    // What it prints shows that it handles signals now.
+    ada.call("post", json!({ "to": "person", "body": "all done" }));
+    assert_eq!(follower.next()["body"], "all done");
     follower.signal(rustix::process::Signal::INT);
     assert_eq!(follower.process.wait().unwrap().code(), Some(0));
     assert_eq!(listed_person(&ada), None);
@@ -417,6 +420,30 @@ fn person_of_another_host_is_not_notified_here() {
     wait_until("the person here is notified", || {
         notifications(&folder).len() == 1
     });
+}
+
+#[test]
+fn command_in_a_session_shell_asks_the_person() {
+    let world = World::new();
+    let (observer, folder) = (world.session("bo"), world.project("ada"));
+    let words = "ask person 'which port?' --json >answer";
+    let script = BackgroundProcess::background_cli_script(&world, &folder, words);
+    let ada = world.bare_session_with_script("ada", &[], "/bin/sh", &script);
+    ada.register("idle");
+    ada.hook("SessionStart", json!({ "source": "startup" }));
+    ada.discover();
+    let mut follower = Follower::start(&world, &observer);
+    let _asking = BackgroundProcess::release(&folder);
+    let shown = follower.next();
+    assert_eq!(shown["from"], "ada");
+    answer(&world, &shown, "5433");
+    let printed = || std::fs::read_to_string(folder.join("answer")).unwrap_or_default();
+    wait_until("the answer is printed", || printed().ends_with("}\n"));
+    let result: Value = serde_json::from_str(&printed()).unwrap();
+    assert_eq!(
+        (&result["by"], &result["answer"]),
+        (&json!("person"), &json!("5433"))
+    );
 }
 
 #[test]

@@ -215,6 +215,7 @@ fn hold_reason_text(target: &str, reason: &str) -> String {
                 ": peers have started as many turns of {target} as they may until its person types"
             )
         }
+        "person_budget" => format!(": sessions have asked {target} as often as they may for now"),
         _ => String::new(),
     }
 }

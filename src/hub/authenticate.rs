@@ -56,17 +56,32 @@ fn record_use(hub: &Hub, key: &AccessKey, mesh: &Arc<HubMesh>) {
     });
 }
 
-/// Returns the key of this text and its mesh.
+/// Returns the key of this text and its mesh. Most keys are of a mesh that is open; only for others the walls are read.
 async fn find_key(hub: &Hub, text: &str) -> Result<(AccessKey, Arc<HubMesh>), ApiError> {
     let mut problem = KeyProblem::Unknown;
-    for mesh in hub.meshes()? {
+    let opened = hub.opened_meshes();
+    if let Some(found) = find_key_in(&opened, text, &mut problem).await? {
+        return Ok(found);
+    }
+    let mut others = hub.meshes()?;
+    others.retain(|mesh| !opened.iter().any(|other| Arc::ptr_eq(mesh, other)));
+    let found = find_key_in(&others, text, &mut problem).await?;
+    found.ok_or_else(|| ApiError::unauthorized(&problem.to_string()))
+}
+
+async fn find_key_in(
+    meshes: &[Arc<HubMesh>],
+    text: &str,
+    problem: &mut KeyProblem,
+) -> Result<Option<(AccessKey, Arc<HubMesh>)>, ApiError> {
+    for mesh in meshes {
         match mesh.with_mesh(|mesh| mesh.verify_key(text)).await? {
-            Ok(key) => return Ok((key, mesh)),
+            Ok(key) => return Ok(Some((key, Arc::clone(mesh)))),
             Err(KeyProblem::Unknown) => {}
-            Err(other) => problem = other,
+            Err(other) => *problem = other,
         }
     }
-    Err(ApiError::unauthorized(&problem.to_string()))
+    Ok(None)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -38,7 +38,7 @@ pub(super) type HubService = BoxCloneSyncService<Request, Response, std::convert
 
 /// Where a request came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum RequestSource {
     /// An address.
     Tcp(IpAddr),
     /// The socket of the user.
@@ -76,7 +76,7 @@ impl Connections {
                     self.serve_tcp(stream, address.ip(), permit);
                 }),
                 socket = socket.accept() => socket.map(|(stream, _)| {
-                    self.serve(stream, Origin::Socket, permit);
+                    self.serve(stream, RequestSource::Socket, permit);
                 }),
             };
             if let Err(error) = accepted {
@@ -91,12 +91,12 @@ impl Connections {
         address: IpAddr,
         permit: OwnedSemaphorePermit,
     ) {
-        let origin = Origin::Tcp(address.to_canonical());
+        let source = RequestSource::Tcp(address.to_canonical());
         let Some(tls) = self.tls.clone() else {
-            self.serve(stream, origin, permit);
+            self.serve(stream, source, permit);
             return;
         };
-        let (service, watcher) = (self.service_of(origin), self.graceful.watcher());
+        let (service, watcher) = (self.service_of(source), self.graceful.watcher());
         tokio::spawn(async move {
             // Who does not finish the beginning of TLS in time is cut.
             if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
@@ -106,11 +106,11 @@ impl Connections {
         });
     }
 
-    fn serve<S>(&self, stream: S, origin: Origin, permit: OwnedSemaphorePermit)
+    fn serve<S>(&self, stream: S, source: RequestSource, permit: OwnedSemaphorePermit)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (service, watcher) = (self.service_of(origin), self.graceful.watcher());
+        let (service, watcher) = (self.service_of(source), self.graceful.watcher());
         tokio::spawn(async move {
             serve_connection(stream, service, watcher).await;
             drop(permit);
@@ -118,8 +118,8 @@ impl Connections {
     }
 
     /// Returns the service for requests that come from there.
-    fn service_of(&self, origin: Origin) -> HubService {
-        BoxCloneSyncService::new(Extension(origin).layer(self.service.clone()))
+    fn service_of(&self, source: RequestSource) -> HubService {
+        BoxCloneSyncService::new(Extension(source).layer(self.service.clone()))
     }
 
     /// Lets the requests that run end, for at most this long, and closes all connections.

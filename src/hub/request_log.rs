@@ -1,23 +1,15 @@
 //! Logs every request that writes: when, which route, its status, and the key and peer that sent it. Never a body, and
 //! never a query.
-use std::io::Write;
-use std::sync::Arc;
-
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::hub::caller::Caller;
-use crate::hub::state::Hub;
-use crate::platform::clock::rfc3339;
+use crate::hub::log::log;
 
 /// Logs a request that writes, also if its client is gone before the response.
-pub(super) async fn log_request(
-    State(hub): State<Arc<Hub>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn log_request(request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
@@ -33,7 +25,6 @@ pub(super) async fn log_request(
         }),
         status: None,
         detail: None,
-        hub,
     };
     let response = next.run(request).await;
     entry.status = Some(response.status());
@@ -52,7 +43,6 @@ pub(super) enum LogDetail {
 
 /// One line of the log, which is written when this is dropped.
 struct LogEntry {
-    hub: Arc<Hub>,
     method: Method,
     route: String,
     caller: String,
@@ -69,17 +59,9 @@ impl Drop for LogEntry {
             None => String::new(),
         };
         let status = self.status.as_ref().map_or("gone", StatusCode::as_str);
-        let time = rfc3339(self.hub.now().wall_ms);
-        let line = format!(
-            "{time} {} {}{tool} {status} {}",
+        log(&format!(
+            "{} {}{tool} {status} {}",
             self.method, self.route, self.caller
-        );
-        write_line(&line);
+        ));
     }
-}
-
-/// Writes a line to the log of the hub, which is its stderr.
-pub(super) fn write_line(line: &str) {
-    // A log that cannot be written stops nothing.
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::middleware;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tower::Layer;
 use tower::util::{BoxCloneSyncService, MapRequestLayer};
 
@@ -138,12 +138,12 @@ async fn run(
     })?;
     let requests = RequestsInUse::new();
     let connections = Connections::new(service(&hub, requests.clone()), tls);
-    let end = wait_for_end(&requests, idle_exit);
+    let mut end = End::new(requests, idle_exit)?;
     on_start(&url);
     let listeners = (tcp, socket);
     tokio::select! {
         () = connections.accept(&listeners.0, &listeners.1) => {}
-        () = end => {}
+        () = end.wait() => {}
     }
     stop(&hub, &files, listeners);
     connections.shut_down(SHUTDOWN_TIMEOUT).await;
@@ -204,22 +204,36 @@ fn url_of(options: &ServeOptions, bound: SocketAddr) -> String {
     format!("{scheme}://{address}")
 }
 
-/// Returns when the process gets SIGINT or SIGTERM, or when the hub had no request for long.
-async fn wait_for_end(requests: &RequestsInUse, idle_exit: Option<Duration>) {
-    let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
-    let [Ok(mut interrupt), Ok(mut terminate)] = signals else {
-        log("the signals of the system cannot be received: the hub ends when it is killed only");
-        return std::future::pending().await;
-    };
-    let idle = async {
-        match idle_exit {
-            Some(limit) => requests.idle_for(limit).await,
-            None => std::future::pending().await,
+/// What ends the hub: a signal, or that it had no request for long.
+struct End {
+    interrupt: Signal,
+    terminate: Signal,
+    requests: RequestsInUse,
+    idle_exit: Option<Duration>,
+}
+
+impl End {
+    /// Receives the signals from now on.
+    fn new(requests: RequestsInUse, idle_exit: Option<Duration>) -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            requests,
+            idle_exit,
+        })
+    }
+
+    async fn wait(&mut self) {
+        let idle = async {
+            match self.idle_exit {
+                Some(limit) => self.requests.idle_for(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            () = idle => log("the hub ends: it had no request for long"),
         }
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        () = idle => log("the hub ends: it had no request for long"),
     }
 }

@@ -16,7 +16,6 @@ use crate::platform::{Clock, Moment, Settings, SystemClock};
 pub(super) struct Hub {
     settings: Settings,
     clock: Arc<SystemClock>,
-    started: Moment,
     meshes: Mutex<HashMap<String, Arc<HubMesh>>>,
     feeds: Mutex<HashMap<String, Arc<EventFeed>>>,
     stopping: watch::Sender<bool>,
@@ -29,7 +28,6 @@ impl Hub {
         let clock = Arc::new(SystemClock::new());
         Self {
             settings,
-            started: clock.now(),
             clock,
             meshes: Mutex::default(),
             feeds: Mutex::default(),
@@ -49,11 +47,6 @@ impl Hub {
 
     pub(super) fn now(&self) -> Moment {
         self.clock.now()
-    }
-
-    /// Returns how long this hub has run, in seconds.
-    pub(super) fn uptime_seconds(&self) -> i64 {
-        (self.now().monotonic_ms - self.started.monotonic_ms) / 1000
     }
 
     /// Returns the flag that is set when the hub stops: waiting calls and streams end then.
@@ -101,6 +94,11 @@ impl Hub {
             .iter()
             .filter_map(|location| self.open(location).ok())
             .collect())
+    }
+
+    /// Returns the meshes that are open.
+    pub(super) fn opened_meshes(&self) -> Vec<Arc<HubMesh>> {
+        self.opened().values().cloned().collect()
     }
 
     fn open(&self, location: &MeshLocation) -> Result<Arc<HubMesh>> {

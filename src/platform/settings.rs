@@ -156,17 +156,8 @@ impl Settings {
             environment,
             files: env_file::read_env_files(program, &mesh_home)?,
         };
-        let database = layers
-            .find(DATABASE)
-            .map(|(value, from)| {
-                Ok((
-                    require_absolute(DATABASE, &from, Path::new(&value), &home)?,
-                    from,
-                ))
-            })
-            .transpose()?;
         Ok(Self {
-            database,
+            database: layers.path_and_origin(DATABASE, &home)?,
             disabled: layers.choice_index(MESH_SWITCH, &["on", "off"])? == 1,
             name: layers.environment_only(NAME)?,
             project_path: layers
@@ -292,11 +283,20 @@ impl Layers<'_> {
         })
     }
 
+    /// Returns the path that a setting names, and where it is set.
+    fn path_and_origin(&self, name: &str, home: &Path) -> Result<Option<(PathBuf, String)>, Fault> {
+        self.find(name)
+            .map(|(value, from)| {
+                let path = require_absolute(name, &from, Path::new(&value), home)?;
+                Ok((path, from))
+            })
+            .transpose()
+    }
+
     /// Returns the path that a setting names.
     fn absolute_path(&self, name: &str, home: &Path) -> Result<Option<PathBuf>, Fault> {
-        self.find(name)
-            .map(|(value, from)| require_absolute(name, &from, Path::new(&value), home))
-            .transpose()
+        let found = self.path_and_origin(name, home)?;
+        Ok(found.map(|(path, _)| path))
     }
 
     /// Returns the settings that only the environment may give and that a file sets, each with the file.

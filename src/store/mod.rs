@@ -31,6 +31,7 @@ mod fencing_token;
 mod file_header;
 mod filesystem_check;
 mod fts_erase;
+mod held_question;
 #[cfg(feature = "hub")]
 mod idempotency;
 mod memory;

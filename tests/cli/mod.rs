@@ -7,6 +7,8 @@ mod event;
 mod fixture;
 mod install;
 mod isolation;
+#[cfg(feature = "hub")]
+mod key;
 mod log;
 mod memory;
 mod message;

@@ -144,10 +144,15 @@ impl Hub {
         }
     }
 
-    /// Ends the hub as a supervisor does, and waits until it has ended. Returns whether it reported success.
-    pub(crate) fn terminate(mut self) -> bool {
+    /// Sends the signal by which a supervisor ends the hub.
+    pub(crate) fn signal_end(&self) {
         let pid = rustix::process::Pid::from_raw(self.pid()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Ends the hub as a supervisor does, and waits until it has ended. Returns whether it reported success.
+    pub(crate) fn terminate(mut self) -> bool {
+        self.signal_end();
         self.process.wait().unwrap().success()
     }
 

@@ -1,5 +1,6 @@
 //! Operations that the hub offers beside the tools: for a person at a board, and for programs that read one thing by its id.
 //! They have the shape of tools, but no model sees them.
+mod board;
 mod peers;
 mod questions;
 mod tasks;
@@ -9,7 +10,8 @@ use crate::tools::{Effect, JsonObject, Operation, ToolEntry};
 
 /// Returns the operation of this name.
 pub(super) fn find(name: &str) -> Option<&'static ToolEntry> {
-    const OPERATIONS: [&[ToolEntry]; 3] = [
+    const OPERATIONS: [&[ToolEntry]; 4] = [
+        &board::OPERATIONS,
         &peers::OPERATIONS,
         &questions::OPERATIONS,
         &tasks::OPERATIONS,

@@ -70,7 +70,7 @@ export class Actions {
 
   /** @param {MeshData} mesh @param {string} peer @param {number | null} seconds `null`: until it is ended */
   quiet(mesh, peer, seconds) {
-    const body = seconds === null ? {} : { seconds };
+    const body = seconds === null ? {} : { duration_seconds: seconds };
     const path = `peers/${encodeURIComponent(peer)}/quiet`;
     return this.#write(mesh, { method: "POST", path, body, outdates: ["peers", "questions"], done: `${peer} is quiet.` });
   }
@@ -83,7 +83,7 @@ export class Actions {
 
   /** @param {MeshData} mesh @param {number | null} seconds `null`: until it is ended */
   pause(mesh, seconds) {
-    const body = seconds === null ? {} : { seconds };
+    const body = seconds === null ? {} : { duration_seconds: seconds };
     return this.#write(mesh, { method: "POST", path: "pause", body, outdates: ["status", "peers"], done: "Paused: no session is woken." });
   }
 
@@ -94,7 +94,7 @@ export class Actions {
 
   /** @param {MeshData} mesh @param {string} claimId */
   release(mesh, claimId) {
-    return this.#write(mesh, { method: "POST", path: `claims/${claimId}/release`, outdates: ["claims", "peers"], done: "Released." });
+    return this.#write(mesh, { method: "DELETE", path: `claims/${claimId}`, outdates: ["claims", "peers"], done: "Released." });
   }
 
   /** @param {MeshData} mesh @param {string} memoryId */

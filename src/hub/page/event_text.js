@@ -31,7 +31,7 @@ const SENTENCES = {
   "message.posted": ({ data }) => `posted to ${data.to ?? "somebody"} (${data.type})`,
   "claim.granted": ({ subject, data }) => `holds ${subject} (fence ${data.fence})`,
   "claim.queued": ({ subject }) => `is queued for ${subject}`,
-  "claim.released": ({ subject, data }) => `${data.was === "queued" ? "left the queue for" : "released"} ${subject}`,
+  "claim.released": ({ subject, data }) => `${data.was === "queued" ? "left the queue for" : "released"} ${subject}${data.owner ? ` of ${data.owner}` : ""}`,
   "claim.reaped": ({ subject, data }) => `lost ${subject}: its ${data.why === "lease" ? "lease expired" : "session has ended"}`,
   "state.changed": ({ subject, data }) => `${data.deleted ? "deleted" : "set"} ${subject}, version ${data.version}`,
   "memory.changed": ({ data }) => `${data.forgotten ? "erased" : "remembered"} ${data.key ?? `a memory of the ${data.scope}`}`,

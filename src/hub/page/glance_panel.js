@@ -86,7 +86,7 @@ export function isSession(mesh, peer) {
  * @param {Board} board
  */
 function pausedUntil({ mesh }) {
-  const until = mesh.status.paused_until ?? mesh.status.brakes?.paused_until;
+  const until = mesh.status.paused_until;
   if (!until) return null;
   return until === "forever" ? " until you end it" : ` until ${new Date(until).toLocaleTimeString([], { timeStyle: "short" })}`;
 }

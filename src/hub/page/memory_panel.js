@@ -43,7 +43,7 @@ export class MemoryPanel {
     const search = (this.#searches += 1);
     let problem = "";
     try {
-      const result = await api.read(mesh.route(`memories?limit=20${query ? `&query=${encodeURIComponent(query)}` : ""}`));
+      const result = await api.read(mesh.route(`board/memories?limit=20${query ? `&query=${encodeURIComponent(query)}` : ""}`));
       if (search !== this.#searches) return;
       this.#found = result.memories;
     } catch (error) {

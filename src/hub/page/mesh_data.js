@@ -134,7 +134,7 @@ export class MeshData {
         break;
       }
       case "questions": {
-        this.questions = (await read("questions?scope=all&limit=500")).questions;
+        this.questions = (await read("questions?scope=all&limit=200")).questions;
         // To look into the inbox tells the askers that their question is seen.
         if (!document.hidden && this.questions.some((one) => this.#isUnseen(one))) this.markOutdated("inbox");
         break;
@@ -143,18 +143,18 @@ export class MeshData {
         if (!document.hidden) await read("inbox");
         break;
       case "messages":
-        this.messages = (await read("messages?filter=all&limit=100")).messages;
+        this.messages = (await read("board/messages?limit=200")).messages;
         break;
       case "claims":
-        this.claims = (await read("claims")).claims;
+        this.claims = (await read("board/claims")).claims;
         break;
       case "tasks": {
-        const { tasks, counts } = await read("tasks?scope=mesh&limit=200");
+        const { tasks, counts } = await read("board/tasks");
         Object.assign(this, { tasks, taskCounts: counts ?? {} });
         break;
       }
       case "status":
-        this.status = await read("status");
+        this.status = await read("board/status");
     }
   }
 

@@ -1,14 +1,19 @@
 //! All routes of the hub.
 mod board_key;
 mod idempotent_request;
+mod openapi;
 mod rest_route;
+mod result_schemas;
 mod route_request;
 mod route_table;
 mod run_route;
 
 use std::sync::Arc;
 
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{Extension, RawPathParams, Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on};
 use axum::{Json, Router, middleware};
 use serde_json::{Value, json};
@@ -24,10 +29,12 @@ use crate::hub::routes::rest_route::{Method, RestRoute};
 use crate::hub::routes::route_table::ROUTES;
 use crate::hub::routes::run_route::RouteCall;
 use crate::hub::state::Hub;
+use crate::model::Refusal;
 
 /// Returns the routes with everything that is done for each request.
 pub(super) fn router(hub: Arc<Hub>) -> Router {
     let with_key = rest_router()
+        .route("/v1/openapi.json", get(openapi_document))
         .merge(board_key::router())
         .merge(mcp_endpoint::router())
         .route("/events", get(event_stream::events))
@@ -35,10 +42,7 @@ pub(super) fn router(hub: Arc<Hub>) -> Router {
             Arc::clone(&hub),
             event_stream::events_if_accepted,
         ))
-        .route_layer(middleware::from_fn_with_state(
-            Arc::clone(&hub),
-            log_request,
-        ))
+        .route_layer(middleware::from_fn(log_request))
         .route_layer(middleware::from_fn_with_state(
             Arc::clone(&hub),
             authenticate,
@@ -70,10 +74,11 @@ fn method_router(route: &'static RestRoute) -> MethodRouter<Arc<Hub>> {
     };
     let handler = move |State(hub): State<Arc<Hub>>,
                         Extension(caller): Extension<Caller>,
-                        path: RawPathParams,
+                        path: Result<RawPathParams, RawPathParamsRejection>,
                         request: Request| async move {
+        let problem = |rejection: RawPathParamsRejection| Refusal::argument(rejection.body_text());
         let call = RouteCall { route, hub, caller };
-        call.respond(&path, request).await
+        call.respond(&path.map_err(problem)?, request).await
     };
     on(filter, handler)
 }
@@ -81,6 +86,12 @@ fn method_router(route: &'static RestRoute) -> MethodRouter<Arc<Hub>> {
 /// Says that the hub runs, and nothing else: it needs no key.
 async fn health() -> Json<Value> {
     Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+async fn openapi_document() -> Response {
+    let document = format!("{:#}\n", openapi::document(ROUTES));
+    let content_type = (header::CONTENT_TYPE, "application/json");
+    ([content_type], document).into_response()
 }
 
 async fn no_route(request: Request) -> ApiError {

@@ -40,18 +40,17 @@ impl RouteCall {
         let read = RouteRequest::read(self.route, path, request).await?;
         if self.route.scope == KeyScope::Read {
             let (status, body) = self.run(read).await?;
-            return Ok(response(status, &body.to_string()));
+            return Ok(self.response(status, &body));
         }
         match RunningRequest::begin(&self.caller, &headers, &read.content).await? {
             Begun::Plain => {
                 let (status, body) = self.run(read).await?;
-                Ok(response(status, &body.to_string()))
+                Ok(self.response(status, &body))
             }
             Begun::Running(running) => {
                 let (status, body) = self.run(read).await?;
-                let body = body.to_string();
-                running.complete(status, &body).await?;
-                Ok(response(status, &body))
+                running.complete(status, &body.to_string()).await?;
+                Ok(self.response(status, &body))
             }
             Begun::Stored(StoredResponse { status, body }) => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
@@ -61,6 +60,17 @@ impl RouteCall {
                 Ok(response)
             }
         }
+    }
+
+    fn response(&self, status: StatusCode, body: &Value) -> Response {
+        let mut response = response(status, &body.to_string());
+        if self.route.special == Special::EntityTag
+            && let Some(version) = body["version"].as_i64()
+            && let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\""))
+        {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        response
     }
 
     /// Calls the operation and returns status and body.
