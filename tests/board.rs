@@ -4,6 +4,7 @@
 mod playwright;
 mod populated;
 
+use claude_mesh::model::access_key::KeyScope;
 use serde_json::{Value, json};
 
 use self::playwright::{Browser, type_errors};
@@ -129,14 +130,19 @@ fn long_lists_have_elements_only_for_rows_in_view() {
 }
 
 #[test]
-fn axe_finds_no_serious_violation() {
+fn axe_finds_nothing_serious_and_drafts_stay() {
     let world = World::new();
     let hub = Hub::start(&world);
     let populated = PopulatedMesh::open(&world);
-    if let Some(browser) = Browser::play(&world, &hub, "axe", &json!({})) {
+    let open = populated.ask_idle_session();
+    let options = json!({ "open": "certificates of staging?" });
+    if let Some(mut browser) = Browser::play(&world, &hub, "axe", &options) {
+        browser.wait_for_step();
+        populated.deliver_to_idle_session();
+        browser.go_on();
         browser.finish();
     }
-    drop(populated);
+    drop(open);
 }
 
 /// With `CLAUDE_MESH_TEST_PICTURES=1` the pictures of the documents are made anew.
@@ -160,4 +166,64 @@ fn modules_of_the_page_pass_the_type_checker() {
     if let Some(errors) = type_errors() {
         assert_eq!(errors, "");
     }
+}
+
+#[test]
+fn person_sees_all_projects_and_releases_any_claim() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let board = hub.board_key();
+    let get = |path: &str| {
+        let (status, body) = hub.get(path, &board);
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    };
+    create_task(&ada, "in the project of ada");
+    create_task(&bo, "in the project of bo");
+    let tasks = get("/v1/board/tasks");
+    assert_eq!(tasks["tasks"].as_array().unwrap().len(), 2, "{tasks}");
+    assert_eq!(tasks["counts"]["todo"], 2);
+    ada.call("remember", json!({ "text": "the port is 5433" }));
+    ada.call("post", json!({ "to": "bo", "body": "between two" }));
+    assert_eq!(
+        get("/v1/board/memories?query=port")["memories"][0]["text"],
+        "the port is 5433"
+    );
+    assert_eq!(
+        get("/v1/board/messages")["messages"][0]["body"],
+        "between two"
+    );
+    ada.call("claim", json!({ "resource": "deploy" }));
+    let claims = get("/v1/board/claims");
+    let id = claims["claims"][0]["holders"][0]["claim_id"].clone();
+    let path = format!("/v1/claims/{}", id.as_str().unwrap());
+    let (status, _) = hub.delete(&path, &hub.key("bo", KeyScope::Write));
+    assert_eq!(status, 403, "a session does not release what others hold");
+    let (_, released) = hub.delete(&path, &board);
+    assert_eq!(released["released"], true, "{released}");
+    let events = bo.call("events", json!({ "types": ["claim.released"] }));
+    let event = &events["events"][0];
+    assert!(
+        event["by"].as_str().unwrap().starts_with("person@"),
+        "{event}"
+    );
+    assert_eq!(event["data"]["owner"], "ada");
+}
+
+#[test]
+fn sessions_have_no_board_routes_and_pauses_are_shown() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let (board, session) = (hub.board_key(), hub.key("ada", KeyScope::Write));
+    for noun in ["status", "tasks", "claims", "messages", "memories"] {
+        let path = format!("/v1/board/{noun}");
+        assert_eq!(hub.get(&path, &session).0, 403, "{path}");
+    }
+    let paused = || hub.get("/v1/board/status", &board).1["paused_until"].clone();
+    assert_eq!(paused(), Value::Null);
+    hub.post("/v1/pause", &board, json!({}));
+    assert_eq!(paused(), "forever");
+    hub.delete("/v1/pause", &board);
+    assert_eq!(paused(), Value::Null);
 }

@@ -290,3 +290,95 @@ fn person_can_be_asked_only_while_a_board_listens() {
         is_person_askable(&world, &hub.mesh()) == Some(false)
     });
 }
+
+/// Appends events without waking anybody, in one transaction.
+fn insert_events(world: &World, count: u32) {
+    let mut rows = world.rows();
+    let transaction = rows.transaction().unwrap();
+    for n in 0..count {
+        let insert =
+            "INSERT INTO event (type, at_ms, subject, data) VALUES ('project.filler', 0, '', ?1)";
+        transaction
+            .execute(insert, [json!({ "n": n }).to_string()])
+            .unwrap();
+    }
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn client_that_does_not_read_is_ended_and_delays_nobody() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let key = read_key(&hub);
+    let mut slow = EventStream::open(&hub, PROJECT_EVENTS, &key);
+    let mut other = EventStream::open(&hub, PROJECT_EVENTS, &key);
+    let mut writer = Writer::new(&hub);
+    let large = json!({ "text": "x".repeat(60_000) });
+    for _ in 0..80 {
+        writer.emit("project.large", &large);
+        other.expect("project.large");
+    }
+    insert_events(&world, 11_000);
+    let last = writer.emit("project.last", &json!({}));
+    for n in 0..11_000 {
+        assert_eq!(other.expect("project.filler")["data"]["n"], n);
+    }
+    assert_eq!(other.next_event().id, Some(last));
+    let resume_from = slow.expect_end("slow");
+    assert!(resume_from < last - 10_000, "{resume_from} of {last}");
+    let mut resumed = EventStream::resume(&hub, PROJECT_EVENTS, &key, resume_from);
+    for seq in resume_from + 1..=last {
+        assert_eq!(resumed.next_event().id, Some(seq));
+    }
+}
+
+#[test]
+fn stream_goes_on_with_a_replaced_database() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let key = read_key(&hub);
+    let mut writer = Writer::new(&hub);
+    writer.emit_numbers(0..3);
+    let mut stream = EventStream::open(&hub, PROJECT_EVENTS, &key);
+    let copy = world.home().join("copy.db");
+    world
+        .rows()
+        .execute("VACUUM INTO ?1", [copy.to_str()])
+        .unwrap();
+    writer.emit_numbers(3..5);
+    expect_numbers(&mut stream, 3..5);
+    for suffix in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(world.home().join(format!(".claude-mesh/mesh.db{suffix}")));
+    }
+    std::fs::rename(&copy, world.database()).unwrap();
+    let gap = stream.next_event();
+    assert_eq!(
+        (gap.event.as_str(), gap.data),
+        ("gap", json!({ "oldest": 1 }))
+    );
+    expect_numbers(&mut stream, 0..3);
+    Writer::new(&hub).emit_numbers(3..6);
+    expect_numbers(&mut stream, 3..6);
+}
+
+#[test]
+fn accepted_type_decides_between_stream_and_list() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let key = read_key(&hub);
+    let mut writer = Writer::new(&hub);
+    let last = writer.emit("project.first", &json!({}));
+    let path = "/v1/events?types=project.*";
+    let (status, list) = hub.get(path, &key);
+    assert_eq!(
+        (status, &list["events"][0]["seq"]),
+        (200, &last.into()),
+        "{list}"
+    );
+    let mut stream = EventStream::resume(&hub, path, &key, last);
+    let path = format!("/default{path}");
+    let mut named = EventStream::resume(&hub, &path, &key, last);
+    writer.emit_numbers(0..2);
+    expect_numbers(&mut stream, 0..2);
+    expect_numbers(&mut named, 0..2);
+}

@@ -122,6 +122,10 @@ mod hub_rest;
 #[cfg(feature = "hub")]
 mod hub_lifecycle;
 
+/// The hub against programs that must not get in.
+#[cfg(feature = "hub")]
+mod hub_security;
+
 /// Sessions that register at a peer by its name.
 mod named_peer;
 

@@ -1,8 +1,10 @@
 //! `claude-mesh serve`: runs the hub in the foreground.
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use clap::Args;
 use serde_json::json;
 
@@ -10,7 +12,7 @@ use super::print;
 use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::duration;
 use crate::cli::error::{CliError, Failure};
-use crate::hub::{self, ServeError, ServeOptions, TlsFiles};
+use crate::hub::{self, SafetyOptions, ServeError, ServeOptions, TlsFiles};
 use crate::platform::Settings;
 
 /// Serve the mesh over HTTP: a board for browsers, routes for scripts, MCP for other clients
@@ -41,12 +43,29 @@ pub(super) struct ServeArgs {
     /// A reverse proxy whose X-Forwarded-For is believed; may be repeated.
     #[arg(long, value_name = "IP")]
     trusted_proxy: Vec<IpAddr>,
+    /// The origin of a web page that may call the hub, for example https://tool.example; may be repeated.
+    #[arg(long, value_name = "ORIGIN", value_parser = web_origin)]
+    cors: Vec<HeaderValue>,
+    /// How many requests a key may send in 10 seconds.
+    #[arg(
+        long,
+        value_name = "REQUESTS",
+        default_value = "100",
+        overrides_with = "rate"
+    )]
+    rate: NonZeroU32,
     /// End after so long without a request or a listener.
     #[arg(long, value_name = "SPAN", value_parser = duration::span)]
     idle_exit: Option<Duration>,
     /// Leave the terminal: `claude-mesh board` starts a hub so.
     #[arg(long, hide = true)]
     detached: bool,
+}
+
+/// Parses an origin as a browser sends it: a scheme, a host, perhaps a port.
+fn web_origin(text: &str) -> Result<HeaderValue, String> {
+    let origin = public_url(text)?;
+    HeaderValue::from_str(&origin).map_err(|error| error.to_string())
 }
 
 /// Parses the public URL: a scheme, a host, perhaps a port. Returns it without a slash at the end.
@@ -76,8 +95,12 @@ pub(super) fn serve(args: &ServeArgs, json: bool) -> CommandResult {
             private_key,
         }),
         insecure_http: args.insecure_http,
-        public_url: args.public_url.clone(),
-        trusted_proxies: args.trusted_proxy.clone(),
+        safety: SafetyOptions {
+            public_url: args.public_url.clone(),
+            trusted_proxies: args.trusted_proxy.clone(),
+            cors_origins: args.cors.clone(),
+            requests_per_10_seconds: args.rate,
+        },
         idle_exit: args.idle_exit,
     };
     let announce = |url: &str| {

@@ -1,4 +1,6 @@
 //! The refusal of a request: an HTTP status and the error object of the tools.
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -59,6 +61,28 @@ impl ApiError {
             &format!("the route {path} has no method {method}"),
             "The header Allow lists its methods.",
         )
+    }
+
+    pub(super) fn too_many_requests(message: &str, wait: Duration) -> Self {
+        let hint = "Try again after the seconds in the header Retry-After.";
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+        Self::new(status, "rate_limited", message, hint).retry_after(seconds.max(1))
+    }
+
+    pub(super) fn body_too_large(bytes_max: usize) -> Self {
+        let message = format!("the body of a request has {bytes_max} bytes at most");
+        let hint = "Put a long text into a file and name that file.";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &message, hint)
+    }
+
+    pub(super) fn body_too_slow(timeout: Duration) -> Self {
+        let message = format!(
+            "the body of the request did not come within {} s",
+            timeout.as_secs()
+        );
+        let hint = "Nothing was changed; send it again.";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", &message, hint)
     }
 
     /// Returns the error object.

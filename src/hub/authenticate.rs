@@ -19,19 +19,29 @@ pub(super) async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let named = request.extensions().get::<NamedMesh>().cloned();
-    let caller = find_caller(&hub, request.headers(), named).await?;
+    let (headers, extensions) = (request.headers(), request.extensions());
+    let named = extensions.get::<NamedMesh>().cloned();
+    let address = hub.safety().client_address(extensions, headers);
+    let text = bearer(headers).ok_or_else(|| ApiError::unauthorized("the request has no key"))?;
+    let found = match find_key(&hub, text).await? {
+        Ok(found) => found,
+        Err(problem) => {
+            hub.slow_down(address).await?;
+            return Err(ApiError::unauthorized(&problem.to_string()));
+        }
+    };
+    let caller = find_caller(&hub, found, named).await?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
+/// Returns who makes the requests of a key, in the mesh that the path names.
 async fn find_caller(
     hub: &Hub,
-    headers: &HeaderMap,
+    (key, own_mesh): (AccessKey, Arc<HubMesh>),
     named: Option<NamedMesh>,
 ) -> Result<Caller, ApiError> {
-    let text = bearer(headers).ok_or_else(|| ApiError::unauthorized("the request has no key"))?;
-    let (key, own_mesh) = find_key(hub, text).await?;
+    hub.safety().key_rate.count(key.id)?;
     record_use(hub, &key, &own_mesh);
     let mesh = match named {
         None => own_mesh,
@@ -56,17 +66,21 @@ fn record_use(hub: &Hub, key: &AccessKey, mesh: &Arc<HubMesh>) {
     });
 }
 
-/// Returns the key of this text and its mesh. Most keys are of a mesh that is open; only for others the walls are read.
-async fn find_key(hub: &Hub, text: &str) -> Result<(AccessKey, Arc<HubMesh>), ApiError> {
+/// Returns the key of this text and its mesh, or why it is refused. Most keys are of a mesh that is open; only for others
+/// the walls are read.
+async fn find_key(
+    hub: &Hub,
+    text: &str,
+) -> Result<Result<(AccessKey, Arc<HubMesh>), KeyProblem>, ApiError> {
     let mut problem = KeyProblem::Unknown;
     let opened = hub.opened_meshes();
     if let Some(found) = find_key_in(&opened, text, &mut problem).await? {
-        return Ok(found);
+        return Ok(Ok(found));
     }
     let mut others = hub.meshes()?;
     others.retain(|mesh| !opened.iter().any(|other| Arc::ptr_eq(mesh, other)));
     let found = find_key_in(&others, text, &mut problem).await?;
-    found.ok_or_else(|| ApiError::unauthorized(&problem.to_string()))
+    Ok(found.ok_or(problem))
 }
 
 async fn find_key_in(

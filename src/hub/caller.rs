@@ -90,31 +90,6 @@ impl Caller {
         Err(ApiError::forbidden(&message, hint))
     }
 
-    /// Calls a tool and returns its result.
-    pub(super) async fn call_tool(
-        &self,
-        name: &str,
-        arguments: JsonObject,
-    ) -> std::result::Result<Value, ApiError> {
-        let tool = tools::find(name).expect("routes name tools that exist");
-        Ok(self.run(self.operation(tool, arguments)?).await?)
-    }
-
-    /// Returns the call of a tool, ready to run; refuses it if the key may not call the tool.
-    pub(super) fn operation(
-        &self,
-        tool: &ToolEntry,
-        arguments: JsonObject,
-    ) -> std::result::Result<Operation, ApiError> {
-        let reads = matches!(tool.effect, Effect::Reads);
-        self.require(if reads {
-            KeyScope::Read
-        } else {
-            KeyScope::Write
-        })?;
-        Ok((tool.handler)(arguments)?)
-    }
-
     /// Runs an operation to its end.
     pub(super) async fn run(&self, operation: Operation) -> Result<Value> {
         let _in_use = CallGuard::begin(self);

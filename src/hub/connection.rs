@@ -15,9 +15,11 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceExt};
@@ -30,6 +32,11 @@ pub(super) const CONNECTIONS_MAX: usize = 4096;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The size limit of the head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// How long a client may take nothing of what is sent to it; then its connection is cut.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much is kept for a client that does not read, by the hub and by the system each, in bytes. The hub adds one event of
+/// a stream to it.
+const SEND_BUFFER_BYTES: usize = 256 * 1024;
 /// The pause after the system accepted no connection, which it does while it has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -73,6 +80,7 @@ impl Connections {
                 tcp = tcp.accept() => tcp.map(|(stream, address)| {
                     // Without it the end of a streamed response waits for the client's acknowledgement.
                     let _ = stream.set_nodelay(true);
+                    let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
                     self.serve_tcp(stream, address.ip(), permit);
                 }),
                 socket = socket.accept() => socket.map(|(stream, _)| {
@@ -138,9 +146,14 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service.map_request(|request: hyper::Request<_>| request.map(Body::new));
+    let mut stream = Box::pin(TimeoutStream::new(stream));
+    stream
+        .as_mut()
+        .set_write_timeout_pinned(Some(WRITE_TIMEOUT));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(SEND_BUFFER_BYTES)
         .max_header_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     // A connection that fails concerns its client only.

@@ -198,7 +198,7 @@ impl LogReader {
             self.comment_if_due();
             tokio::select! {
                 _ = doorbell_signals.changed() => {}
-                // The file may be replaced, which nobody is told.
+                // No doorbell is written when the file is replaced.
                 () = tokio::time::sleep(feed.mesh.poll_interval()) => {}
                 () = tokio::time::sleep_until(self.comment_due) => {}
                 () = feed.unused.notified() => {}

@@ -20,6 +20,7 @@ use crate::hub::mesh_path::take_mesh_name;
 use crate::hub::port_owner::find_port_owner;
 use crate::hub::requests_in_use::{RequestsInUse, count_request};
 use crate::hub::routes;
+use crate::hub::safety::{Safety, SafetyOptions};
 use crate::hub::state::Hub;
 use crate::hub::tls::{self, TlsFiles};
 use crate::model::Error;
@@ -37,10 +38,8 @@ pub struct ServeOptions {
     pub tls: Option<TlsFiles>,
     /// Permits plain HTTP at an address that other machines reach.
     pub insecure_http: bool,
-    /// The address by which clients reach it through a reverse proxy: a scheme, a host, perhaps a port.
-    pub public_url: Option<String>,
-    /// The reverse proxies whose `X-Forwarded-For` counts.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// How it is protected.
+    pub safety: SafetyOptions,
     /// Ends after so long without a request.
     pub idle_exit: Option<Duration>,
 }
@@ -126,9 +125,10 @@ async fn run(
     let files = HubFiles::acquire(&settings.mesh_home)?.ok_or_else(running)?;
     let tls = options.tls.as_ref().map(tls::acceptor).transpose()?;
     let tcp = listen(options.address).await?;
-    let url = url_of(&options, tcp.local_addr()?);
+    let bound = tcp.local_addr()?;
+    let url = url_of(&options, bound);
     let idle_exit = options.idle_exit;
-    let hub = Arc::new(Hub::new(settings));
+    let hub = Arc::new(Hub::new(settings, Safety::new(options.safety, bound)));
     let local_key = LocalKey::create(&hub).await?;
     let socket = files.listen()?;
     files.write_record(&HubRecord {
@@ -189,7 +189,7 @@ fn url_of(options: &ServeOptions, bound: SocketAddr) -> String {
         "http"
     };
     if options.tls.is_some()
-        && let Some(url) = &options.public_url
+        && let Some(url) = &options.safety.public_url
     {
         // The certificate is for that name.
         return url.clone();

@@ -1,13 +1,16 @@
 //! The state that all requests of one hub share: its settings and the meshes it has opened.
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::hub::api_error::ApiError;
 use crate::hub::event_feed::EventFeed;
 use crate::hub::hub_mesh::HubMesh;
 use crate::hub::key_uses::KeyUses;
 use crate::hub::running_calls::RunningCalls;
+use crate::hub::safety::Safety;
 use crate::model::Result;
 use crate::platform::isolation::{self, MeshLocation};
 use crate::platform::{Clock, Moment, Settings, SystemClock};
@@ -21,10 +24,11 @@ pub(super) struct Hub {
     stopping: watch::Sender<bool>,
     key_uses: KeyUses,
     running_calls: RunningCalls,
+    safety: Safety,
 }
 
 impl Hub {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings, safety: Safety) -> Self {
         let clock = Arc::new(SystemClock::new());
         Self {
             settings,
@@ -34,11 +38,29 @@ impl Hub {
             stopping: watch::Sender::new(false),
             key_uses: KeyUses::default(),
             running_calls: RunningCalls::default(),
+            safety,
         }
     }
 
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    pub(super) fn safety(&self) -> &Safety {
+        &self.safety
+    }
+
+    /// Returns when the refusal of a wrong key or token may be sent; refuses at once if too many of them wait.
+    pub(super) async fn slow_down(
+        &self,
+        client: Option<IpAddr>,
+    ) -> std::result::Result<(), ApiError> {
+        let Some(address) = client else {
+            return Ok(());
+        };
+        let now_monotonic_ms = self.now().monotonic_ms;
+        let wrong_keys = &self.safety.wrong_keys;
+        wrong_keys.slow_down(address, now_monotonic_ms).await
     }
 
     pub(super) fn key_uses(&self) -> &KeyUses {

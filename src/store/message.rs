@@ -264,7 +264,7 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns the newest messages of the mesh, whoever they are for, newest first.
+    /// Returns the newest messages of the mesh, for any recipient, newest first.
     #[cfg(feature = "hub")]
     pub(crate) fn newest_messages(&self, limit: u32) -> rusqlite::Result<Vec<Message>> {
         if !self.schema_at_least(2) {

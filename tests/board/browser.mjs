@@ -29,7 +29,7 @@ async function open(browser, { path = "", ...context } = {}) {
   page.on("pageerror", (error) => page.problems.push(String(error.stack)));
   page.on("console", (line) => {
     // A hub that is away is part of a scenario.
-    if (line.type() === "error" && !line.text().includes("ERR_CONNECTION")) page.problems.push(line.text());
+    if (line.type() === "error" && !line.text().includes("net::ERR_")) page.problems.push(line.text());
   });
   page.on("request", (request) => {
     const { origin } = new URL(request.url());
@@ -137,6 +137,13 @@ const scenarios = {
         if (view) await page.keyboard.press("Escape");
       }
     }
+    // What is typed into the dialog of a question stays while the question changes.
+    await page.locator("#conversation-list .talk", { hasText: options.open }).click();
+    await page.locator("#detail textarea").pressSequentially("half an ");
+    await tell({ typing: true });
+    await page.locator("#detail .track", { hasText: "not delivered yet" }).waitFor({ state: "detached" });
+    await page.keyboard.type("answer");
+    check((await page.locator("#detail textarea").inputValue()) === "half an answer", "the text and the caret stay");
     return page;
   },
 

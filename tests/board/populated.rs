@@ -8,7 +8,7 @@ pub(super) struct PopulatedMesh {
     frontend: Session,
     backend: Session,
     docs: Session,
-    _infra: Session,
+    infra: Session,
     _billing: Session,
 }
 
@@ -37,7 +37,7 @@ impl PopulatedMesh {
             frontend,
             backend,
             docs,
-            _infra: infra,
+            infra,
             _billing: billing,
         };
         mesh.add_tasks_and_memories();
@@ -57,6 +57,18 @@ impl PopulatedMesh {
                 json!({ "to": "person", "question": question, "timeout_seconds": 600, "if_offline": "wait" }),
             )
         })
+    }
+
+    /// Lets a session ask an idle one, which does not read it yet. The call waits.
+    pub(super) fn ask_idle_session(&self) -> InFlight<'_> {
+        let question = "Until when are the certificates of staging?";
+        self.backend
+            .start("ask_peer", json!({ "to": "infra", "question": question }))
+    }
+
+    /// Lets the idle session read its questions.
+    pub(super) fn deliver_to_idle_session(&self) {
+        assert_eq!(self.infra.questions().len(), 1);
     }
 
     fn add_tasks_and_memories(&self) {

@@ -45,7 +45,8 @@ impl Hub {
         };
         let log = std::fs::File::create(home.join("hub-stderr.log")).unwrap();
         let mut process = command
-            .args(["serve", "--json"])
+            // Tests ask again and again until something has happened.
+            .args(["serve", "--json", "--rate", "1000000"])
             .args(default)
             .args(arguments)
             .stdin(Stdio::null())

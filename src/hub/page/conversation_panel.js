@@ -14,11 +14,13 @@ import { WindowedList } from "./windowed_list.js";
 export class ConversationPanel {
   #list = /** @type {WindowedList<Entry>} */ (byId("conversation-list", WindowedList));
 
+  #you = "";
+
   constructor() {
     this.#list.renderer = {
       key: (entry) => entry.key,
       create: () => clone("talk"),
-      update: updateEntry,
+      update: (row, entry) => updateEntry(row, entry, this.#you),
       open: ({ question, message }) => {
         location.hash = question ? `question/${question.question_id}` : `message/${message?.message_id}`;
       },
@@ -27,6 +29,7 @@ export class ConversationPanel {
 
   /** @param {Board} board */
   render({ mesh, changed }) {
+    this.#you = mesh.you;
     if (!["questions", "messages", "view"].some((one) => changed.has(one))) return;
     const entries = [
       ...mesh.questions.map((question) => ({ key: question.question_id, at: question.asked_at, question })),
@@ -42,13 +45,15 @@ export class ConversationPanel {
 /**
  * @param {HTMLElement} row
  * @param {Entry} entry
+ * @param {string} you
  */
-function updateEntry(row, { at, question, message }) {
+function updateEntry(row, { at, question, message }, you) {
+  const name = (/** @type {string} */ peer) => (peer === you ? "you" : peer);
   setText(part(row, "at"), clock(at));
   if (message) {
     setAttribute(row, "data-state", "message");
-    setText(part(row, "from"), message.from);
-    setText(part(row, "to"), message.to);
+    setText(part(row, "from"), name(message.from));
+    setText(part(row, "to"), message.to === "*" ? "everybody" : name(message.to));
     setText(part(row, "question"), excerpt(message.subject ? `${message.subject}: ${message.body}` : message.body, 400));
     setPart(row, "answer", null);
     part(row, "question").classList.add("two");
@@ -56,8 +61,8 @@ function updateEntry(row, { at, question, message }) {
     part(row, "track").hidden = true;
   } else if (question) {
     setAttribute(row, "data-state", question.state);
-    setText(part(row, "from"), question.from);
-    setText(part(row, "to"), question.to);
+    setText(part(row, "from"), name(question.from));
+    setText(part(row, "to"), name(question.to));
     setText(part(row, "question"), excerpt(question.question, 400));
     setPart(row, "answer", excerpt(question.answer, 400));
     part(row, "question").classList.toggle("two", !question.answer);

@@ -2,7 +2,6 @@
 import { button, byId, clone, element, setText } from "./dom.js";
 import { clock } from "./live_time.js";
 import { stateText, updateTrack } from "./conversation_panel.js";
-import { isHeld } from "./needs.js";
 import { sessionState, waitsFor } from "./sessions_panel.js";
 import { ask, choose, SPANS } from "./prompt.js";
 import { allowedMoves, moveTask } from "./task_moves.js";
@@ -21,6 +20,8 @@ export class Detail {
   /** @type {{kind: string, id: string} | null} */
   #shown = null;
   #version = "";
+  /** @type {Set<string>} ids that were looked for everywhere */
+  #searched = new Set();
 
   /** @param {Board} board */
   constructor(board) {
@@ -41,10 +42,18 @@ export class Detail {
     this.#version = "";
     this.render();
     if (!this.#dialog.open) this.#dialog.showModal();
+    if (!this.#find(kind, id)) void this.#loadOlder(kind, id);
   }
 
   close() {
     if (this.#dialog.open) this.#dialog.close();
+  }
+
+  /** Looks for a thing that no list has in each mesh. @param {string} kind @param {string} id */
+  async #loadOlder(kind, id) {
+    for (const mesh of this.#board.meshes) await mesh.loadOlder(kind, id).catch(() => undefined);
+    this.#searched.add(id);
+    this.render();
   }
 
   /** Draws the dialog again if the thing it shows has changed. */
@@ -52,13 +61,19 @@ export class Detail {
     if (!this.#shown) return;
     const { kind, id } = this.#shown;
     const view = this.#find(kind, id);
-    const version = view?.version ?? `missing ${this.#board.mesh.isLoaded}`;
+    const version = view?.version ?? `missing ${this.#searched.has(id)}`;
     if (version === this.#version) return;
     this.#version = version;
     setText(byId("detail-title", HTMLHeadingElement), view?.title ?? `No ${kind} ${id} here`);
-    const missing = this.#board.mesh.isLoaded ? "It has ended long ago, was erased, or is in another mesh." : "Loading…";
+    const missing = this.#searched.has(id) ? "It has ended long ago, was erased, or never was here." : "Looking for it…";
+    const focused = document.activeElement;
     this.#body.replaceChildren(...(view?.body() ?? [element("p", { text: missing })]));
+    const before = this.#actions.contains(focused) ? focused?.textContent : null;
     this.#actions.replaceChildren(...(view?.actions() ?? []));
+    // The person goes on where they were: in the answer, or at the button of the same name.
+    const same = [...this.#actions.children].find((one) => before !== null && one.textContent === before);
+    const target = this.#body.contains(focused) ? focused : same;
+    if (target instanceof HTMLElement) target.focus();
   }
 
   /**
@@ -79,15 +94,21 @@ export class Detail {
 const VIEWS = { question: questionView, message: messageView, task: taskView, peer: peerView };
 
 
+/** What the person types is kept while the question changes. @type {Map<string, HTMLTextAreaElement>} */
+const answers = new Map();
+
 /** @param {Board} board @param {MeshData} mesh @param {string} id @returns {View | null} */
 function questionView(board, mesh, id) {
   const question = mesh.questions.find((one) => one.question_id === id);
   if (!question) return null;
   const { actions } = board;
-  const isMine = question.to === mesh.you && question.state === "open";
-  const answer = element("textarea");
-  answer.rows = 3;
+  const isOpen = question.state === "open" && question.from !== mesh.you;
+  const isMine = question.to === mesh.you;
+  const answer = answers.get(id) ?? element("textarea");
+  answers.set(id, answer);
+  answer.rows = 2;
   answer.setAttribute("aria-label", "Your answer");
+  answer.placeholder = isMine ? "Answer" : `Answer in place of ${question.to}`;
   const send = async (/** @type {boolean} */ decline) => {
     if (answer.value.trim() === "") return answer.focus();
     await actions.answer(mesh, id, { answer: answer.value.trim(), decline });
@@ -102,13 +123,13 @@ function questionView(board, mesh, id) {
       if (question.context) parts.push(text("Context", question.context));
       if (question.delivery?.wake_problem) parts.push(text("Not woken", question.delivery.wake_problem));
       if (question.answer) parts.push(text("Answer", question.answer));
-      if (isMine) parts.push(answer);
+      if (isOpen) parts.push(answer);
       return parts;
     },
     actions: () => {
-      if (isMine) return [button("Answer", () => void send(false), "primary"), button("Decline", () => void send(true))];
-      if (isHeld(question)) return [button("End quiet", () => void actions.endQuiet(mesh, question.to))];
-      return [];
+      const buttons = isOpen ? [button("Answer", () => void send(false), "primary"), button("Decline", () => void send(true))] : [];
+      if (question.held === "quiet") buttons.push(button("End quiet", () => void actions.endQuiet(mesh, question.to)));
+      return buttons;
     },
   };
 }

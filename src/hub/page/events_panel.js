@@ -11,6 +11,7 @@ import { WindowedList } from "./windowed_list.js";
 
 /** Load older events this far before the end of the list. */
 const AHEAD_PX = 600;
+const ROWS_MIN = 40;
 
 export class EventsPanel {
   #list = /** @type {WindowedList<MeshEvent>} */ (byId("events-list", WindowedList));
@@ -41,6 +42,8 @@ export class EventsPanel {
     const prefix = this.#filter.value;
     const events = prefix ? mesh.events.filter((event) => event.type.startsWith(prefix)) : mesh.events;
     this.#list.items = events.toReversed();
+    // A list that is not full cannot be scrolled, which loads older events.
+    if (events.length < ROWS_MIN) void mesh.loadOlderEvents();
     byId("events-empty", HTMLParagraphElement).hidden = events.length > 0;
   }
 }

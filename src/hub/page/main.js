@@ -34,6 +34,9 @@ async function start() {
     new TasksPanel(board), new MemoryPanel(board), new EventsPanel(board), detail,
   ];
   listenToKeys(compose);
+  byId("sign-out", HTMLButtonElement).addEventListener("click", () => {
+    api.send("POST", "/v1/board/sign-out", {}).catch(() => undefined).finally(() => api.onRefused());
+  });
   byId("signed-in", HTMLDivElement).hidden = false;
   board.start();
   const follow = () => followAddress(board, detail, compose);
@@ -74,7 +77,7 @@ function followAddress(board, detail, compose) {
   try {
     id = decodeURIComponent(id);
   } catch {
-    // The address is not one of ours; its text is the id.
+    // The address is not one of this page; its text is the id.
   }
   if (isDetail(kind)) return detail.show(kind, id);
   detail.close();

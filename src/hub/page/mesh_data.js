@@ -56,6 +56,8 @@ export class MeshData {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #poll;
   #isViewed = false;
+  /** @type {{questions: import("./types.js").Question[], tasks: Task[]}} */
+  #older = { questions: [], tasks: [] };
   #loadingEvents = false;
 
   /**
@@ -97,6 +99,32 @@ export class MeshData {
     this.#stream?.retry();
   }
 
+  /**
+   * Reads a question or a task that is older than the lists, and keeps it in them.
+   * @param {string} kind
+   * @param {string} id
+   */
+  async loadOlder(kind, id) {
+    if (!/^[0-9A-Z]{26}$/.test(id)) return;
+    if (kind === "question") {
+      const found = await this.#api.read(this.route(`questions/${id}`));
+      this.#older.questions.push({ ...found, from: found.asked_by, to: found.from });
+      this.questions = withOlder(this.questions, this.#older.questions, "question_id");
+    } else if (kind === "task") {
+      this.#older.tasks.push((await this.#api.read(this.route(`tasks/${id}`))).task);
+      this.tasks = withOlder(this.tasks, this.#older.tasks, "task_id");
+    }
+    this.#onChange(this, `${kind}s`);
+  }
+
+  /** Reads an open question again that no list has. @param {import("./types.js").Question} question */
+  async #reread(question) {
+    const found = await this.#api.read(this.route(`questions/${question.question_id}`)).catch(() => null);
+    if (!found || found.state === "open") return;
+    Object.assign(question, { state: found.state, answer: found.answer, answered_at: found.answered_at, by: found.by });
+    this.#onChange(this, "questions");
+  }
+
   /** Reads a resource again soon. @param {Resource} resource */
   markOutdated(resource) {
     const read = this.#reads.get(resource);
@@ -134,7 +162,9 @@ export class MeshData {
         break;
       }
       case "questions": {
-        this.questions = (await read("questions?scope=all&limit=200")).questions;
+        const { questions } = await read("questions?scope=all&limit=200");
+        this.questions = withOlder(questions, this.#older.questions, "question_id");
+        this.#older.questions.filter((one) => one.state === "open").forEach((one) => void this.#reread(one));
         // To look into the inbox tells the askers that their question is seen.
         if (!document.hidden && this.questions.some((one) => this.#isUnseen(one))) this.markOutdated("inbox");
         break;
@@ -150,7 +180,8 @@ export class MeshData {
         break;
       case "tasks": {
         const { tasks, counts } = await read("board/tasks");
-        Object.assign(this, { tasks, taskCounts: counts ?? {} });
+        this.tasks = withOlder(tasks, this.#older.tasks, "task_id");
+        this.taskCounts = counts ?? {};
         break;
       }
       case "status":
@@ -233,4 +264,16 @@ export class MeshData {
     }
     this.#loadingEvents = false;
   }
+}
+
+/**
+ * Returns a list with what was read by its id and is not in the list.
+ * @template T
+ * @param {T[]} list
+ * @param {T[]} older
+ * @param {keyof T} key
+ */
+function withOlder(list, older, key) {
+  const ids = new Set(list.map((one) => one[key]));
+  return [...list, ...older.filter((one) => !ids.has(one[key]))];
 }

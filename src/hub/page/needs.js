@@ -63,19 +63,25 @@ export function isHeld(question) {
   return question.state === "open" && Boolean(question.held);
 }
 
+/** Returns why a question is held, as the hub names it. @param {Question} question */
+export function heldReason({ held }) {
+  return typeof held === "object" && held ? held.reason : String(held ?? "");
+}
+
 /**
  * Returns why a question is held, in words.
  * @param {Question} question
  */
 export function heldText(question) {
-  const held = typeof question.held === "object" && question.held ? question.held : { reason: String(question.held) };
-  const until = "until" in held && held.until ? ` until ${new Date(held.until).toLocaleTimeString([], { timeStyle: "short" })}` : "";
+  const { held } = question;
+  const end = typeof held === "object" && held ? held.until : null;
+  const until = end ? ` until ${new Date(end).toLocaleTimeString([], { timeStyle: "short" })}` : "";
   /** @type {Record<string, string>} */
   const reasons = {
     quiet: `${question.to} is quiet`, paused: "the mesh is paused", person_budget: "too many questions to you",
     wake_budget: `peers started as many turns of ${question.to} as they may; it continues when you type there`,
   };
-  return (reasons[held.reason] ?? "held") + until;
+  return (reasons[heldReason(question)] ?? "held") + until;
 }
 
 /** @param {Claim} claim */

@@ -2,7 +2,7 @@
 import { button, byId, clone, element, excerpt, part, setPart, setText } from "./dom.js";
 import { renderKeyed } from "./keyed_list.js";
 import { LiveTime } from "./live_time.js";
-import { heldText } from "./needs.js";
+import { heldReason, heldText } from "./needs.js";
 import { resourceName } from "./resource_name.js";
 import { rejectTask } from "./task_moves.js";
 
@@ -110,8 +110,8 @@ function createNotice(board, need) {
   switch (need.kind) {
     case "held": {
       const { question } = need;
-      if (heldText(question).includes("quiet")) add(button("End quiet", () => void board.actions.endQuiet(mesh, question.to)));
-      if (heldText(question).includes("paused")) add(button("End pause", () => void board.actions.endPause(mesh)));
+      if (heldReason(question) === "quiet") add(button("End quiet", () => void board.actions.endQuiet(mesh, question.to)));
+      if (heldReason(question) === "paused") add(button("End pause", () => void board.actions.endPause(mesh)));
       break;
     }
     case "review": {

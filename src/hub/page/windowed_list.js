@@ -152,13 +152,18 @@ export class WindowedList extends HTMLElement {
       setAttribute(row, "aria-posinset", String(at + 1));
       setAttribute(row, "aria-setsize", String(this.#items.length));
       setAttribute(row, "aria-selected", String(key === this.#active));
-      if (!row.isConnected) this.#sizer.append(row);
       visible.set(key, row);
     }
     for (const [key, row] of this.#rows) {
       if (!visible.has(key)) row.remove();
     }
     this.#rows = visible;
+    // A screen reader reads the rows in the order of the document.
+    let next = this.#sizer.firstElementChild;
+    for (const row of visible.values()) {
+      if (row === next) next = next.nextElementSibling;
+      else this.#sizer.insertBefore(row, next);
+    }
     const active = this.#active === null ? undefined : visible.get(this.#active);
     setAttribute(this, "aria-activedescendant", active ? active.id : null);
     // Without a row that can be reached there is nothing to focus but the empty list itself.

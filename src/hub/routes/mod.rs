@@ -28,6 +28,7 @@ use crate::hub::request_log::log_request;
 use crate::hub::routes::rest_route::{Method, RestRoute};
 use crate::hub::routes::route_table::ROUTES;
 use crate::hub::routes::run_route::RouteCall;
+use crate::hub::safety;
 use crate::hub::state::Hub;
 use crate::model::Refusal;
 
@@ -42,18 +43,25 @@ pub(super) fn router(hub: Arc<Hub>) -> Router {
             Arc::clone(&hub),
             event_stream::events_if_accepted,
         ))
+        .route_layer(middleware::from_fn(safety::read_body))
         .route_layer(middleware::from_fn(log_request))
         .route_layer(middleware::from_fn_with_state(
             Arc::clone(&hub),
             authenticate,
         ));
-    Router::new()
+    let routes = Router::new()
         .route("/health", get(health))
         .merge(page::router())
         .merge(board_key::sign_in_router())
         .merge(with_key)
         .method_not_allowed_fallback(no_method)
         .fallback(no_route)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&hub),
+            safety::check_head,
+        ));
+    safety::with_cors(routes, hub.safety())
+        .layer(middleware::from_fn(safety::add_headers))
         .with_state(hub)
 }
 

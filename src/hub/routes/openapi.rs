@@ -60,6 +60,7 @@ pub(super) fn document(routes: &[RestRoute]) -> Value {
         "components": {
             "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
             "schemas": result_schemas::shared(),
+            "responses": error_responses(),
         },
     })
 }
@@ -200,11 +201,27 @@ fn responses(route: &RestRoute) -> Value {
     } else {
         WRITE_ERRORS
     };
-    for (status, description) in ERRORS.iter().chain(writes) {
-        let content = json!({ "application/json": { "schema": reference("Error") } });
-        responses[*status] = json!({ "description": description, "content": content });
+    for (status, _) in ERRORS.iter().chain(writes) {
+        responses[*status] =
+            json!({ "$ref": format!("#/components/responses/{}", name_of(status)) });
     }
     responses
+}
+
+fn error_responses() -> Map<String, Value> {
+    let errors = ERRORS.iter().chain(WRITE_ERRORS);
+    errors
+        .map(|(status, description)| {
+            let content = json!({ "application/json": { "schema": reference("Error") } });
+            let response = json!({ "description": description, "content": content });
+            (name_of(status), response)
+        })
+        .collect()
+}
+
+/// Returns the name of a shared response.
+fn name_of(status: &str) -> String {
+    format!("Error{status}")
 }
 
 /// The one route without a key.

@@ -101,6 +101,14 @@ const RESULTS: &[(&str, &str)] = &[
     ),
     ("meshes", "meshes:[Mesh]"),
     (
+        "board_status",
+        "you:string mesh:string version:string paused_until:string~",
+    ),
+    ("board_tasks", "tasks:[Task] counts:object"),
+    ("board_claims", "claims:[ClaimQueue]"),
+    ("board_messages", "messages:[Message]"),
+    ("board_memories", "memories:[Memory]"),
+    (
         "list_peers",
         "you:string peers:[Peer] truncated?:boolean hint?:string",
     ),
