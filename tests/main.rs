@@ -110,6 +110,10 @@ mod hub_mcp;
 #[cfg(feature = "hub")]
 mod hub_events;
 
+/// Programs of other makers at `/mcp` of the hub: the official clients, the conformance suite of the protocol.
+#[cfg(feature = "hub")]
+mod hub_clients;
+
 /// The REST routes of the hub: the same stories as over MCP.
 #[cfg(feature = "hub")]
 mod hub_rest;

@@ -27,13 +27,13 @@ pub(crate) enum Registry {
     Npm,
 }
 
-const PYTHON: Package = Package {
+pub(crate) const PYTHON: Package = Package {
     name: "Python MCP client",
     registry: Registry::PyPi,
     spec: "mcp==2.3.0",
     entry: "bin/python",
 };
-const TYPESCRIPT: Package = Package {
+pub(crate) const TYPESCRIPT: Package = Package {
     name: "TypeScript MCP client",
     registry: Registry::Npm,
     spec: "@modelcontextprotocol/sdk@1.32.2",
@@ -136,7 +136,7 @@ pub(crate) fn node() -> Result<PathBuf, String> {
         .ok_or_else(|| "there is no node in PATH".to_owned())
 }
 
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/other_clients")
         .join(name)

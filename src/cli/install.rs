@@ -14,6 +14,8 @@ use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::shown;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::print_config::print_client_config;
+#[cfg(feature = "hub")]
+use crate::cli::print_http;
 use crate::platform::process::ProcessKey;
 use crate::platform::{Clock, Settings, SystemClock, process};
 use crate::setup::{
@@ -34,6 +36,7 @@ use crate::setup::{
   claude-mesh install --wake rewake        where Claude Code has no inbox (before 2.1.224, or turned off)
   claude-mesh install --project            for everyone with this repository: .mcp.json and .claude/settings.json
   claude-mesh install --print codex        for another MCP client: prints its entry, writes nothing
+  claude-mesh install --print http         for a client over HTTP: prints an entry with a key of its own
   claude-mesh install --local              for this checkout: .claude/settings.local.json")]
 pub(super) struct InstallArgs {
     #[command(flatten)]
@@ -47,14 +50,20 @@ pub(super) struct InstallArgs {
     /// What wakes an idle session; without this option it stays unchanged.
     #[arg(long, value_name = "WAY")]
     wake: Option<WakeArg>,
-    /// Print the entry for another MCP client and the place of its file; write nothing.
+    /// Print the entry for another MCP client and the place of its file; write nothing. For `http` a key is created.
     #[arg(long, value_name = "CLIENT", value_parser = client_name_parser(),
           conflicts_with_all = ["project", "local", "dry_run", "confirm_answers", "guard", "wake"])]
     print: Option<String>,
+    #[cfg(feature = "hub")]
+    #[command(flatten)]
+    http: print_http::HttpEntryArgs,
 }
 
 fn client_name_parser() -> PossibleValuesParser {
-    PossibleValuesParser::new(CLIENTS.map(|client| client.name))
+    let names = CLIENTS.iter().map(|client| client.name);
+    #[cfg(feature = "hub")]
+    let names = names.chain([print_http::CLIENT]);
+    PossibleValuesParser::new(names)
 }
 
 /// What wakes an idle session.
@@ -91,6 +100,10 @@ pub(super) const PROGRAMS: [&str; 6] = [
 ];
 
 pub(super) fn install(args: &InstallArgs, json: bool) -> CommandResult {
+    #[cfg(feature = "hub")]
+    if let Some(result) = args.http.print_if_wanted(args.print.as_deref(), json) {
+        return result;
+    }
     let settings = Settings::of_this_process()?;
     let paths = install_paths(&settings)?;
     check_programs(&paths, &settings)?;

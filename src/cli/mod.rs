@@ -41,6 +41,8 @@ mod pending_ask;
 mod poll;
 mod print;
 mod print_config;
+#[cfg(feature = "hub")]
+mod print_http;
 mod prior_answers;
 mod progress;
 mod question_json;

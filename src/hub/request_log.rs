@@ -24,10 +24,21 @@ pub(super) async fn log_request(request: Request, next: Next) -> Response {
             format!("key={} {}={}", key.id, key.holder.kind(), key.holder.name())
         }),
         status: None,
+        detail: None,
     };
     let response = next.run(request).await;
     entry.status = Some(response.status());
+    entry.detail = response.extensions().get::<LogDetail>().cloned();
     response
+}
+
+/// What a response adds to the line of its request, because the route does not tell it.
+#[derive(Clone)]
+pub(super) enum LogDetail {
+    /// The request writes nothing: it is not logged.
+    Reads,
+    /// The tool that was called.
+    Tool(&'static str),
 }
 
 /// One line of the log, which is written when this is dropped.
@@ -37,13 +48,19 @@ struct LogEntry {
     caller: String,
     /// `None` if the client is gone.
     status: Option<StatusCode>,
+    detail: Option<LogDetail>,
 }
 
 impl Drop for LogEntry {
     fn drop(&mut self) {
+        let tool = match self.detail {
+            Some(LogDetail::Reads) => return,
+            Some(LogDetail::Tool(name)) => format!(" {name}"),
+            None => String::new(),
+        };
         let status = self.status.as_ref().map_or("gone", StatusCode::as_str);
         log(&format!(
-            "{} {} {status} {}",
+            "{} {}{tool} {status} {}",
             self.method, self.route, self.caller
         ));
     }

@@ -2,14 +2,23 @@
 //
 // usage: client.mjs SDK SERVER OTHER BYSTANDER CALLS
 //
-// SDK is its folder; BYSTANDER - is nobody; CALLS is a JSON list of further calls, each [tool, arguments], made once both
-// have answered; their results are in the report.
+// SDK is its folder; SERVER is a program, or "URL KEY" of a hub; BYSTANDER - is nobody; CALLS is a JSON list of further
+// calls, each [tool, arguments], made once both have answered; their results are in the report.
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 
 const [sdk, server, other, bystander, calls] = process.argv.slice(2);
 const { Client } = await import(`${sdk}/dist/esm/client/index.js`);
-const { StdioClientTransport } = await import(`${sdk}/dist/esm/client/stdio.js`);
+
+async function transport() {
+  if (!server.startsWith("http")) {
+    const { StdioClientTransport } = await import(`${sdk}/dist/esm/client/stdio.js`);
+    return new StdioClientTransport({ command: server, env: process.env });
+  }
+  const { StreamableHTTPClientTransport } = await import(`${sdk}/dist/esm/client/streamableHttp.js`);
+  const [url, key] = server.split(" ");
+  return new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers: { Authorization: `Bearer ${key}` } } });
+}
 
 setTimeout(() => {
   console.error("client.mjs: out of time");
@@ -17,7 +26,7 @@ setTimeout(() => {
 }, 25_000).unref();
 
 const client = new Client({ name: "test-client", version: "1.0.0" });
-await client.connect(new StdioClientTransport({ command: server, env: process.env }));
+await client.connect(await transport());
 
 async function call(name, args = {}, options = {}) {
   const result = await client.callTool({ name, arguments: args }, undefined, options);

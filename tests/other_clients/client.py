@@ -2,8 +2,8 @@
 
 usage: client.py MODE SERVER OTHER BYSTANDER CALLS
 
-MODE is auto or legacy; BYSTANDER - is nobody; CALLS is a JSON list of further calls, each [tool, arguments], made once
-both have answered; their results are in the report.
+MODE is auto or legacy; SERVER is a program, or "URL KEY" of a hub; BYSTANDER - is nobody; CALLS is a JSON list of
+further calls, each [tool, arguments], made once both have answered; their results are in the report.
 """
 
 import json
@@ -12,6 +12,7 @@ import sys
 
 import anyio
 from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 
 MODE, SERVER, OTHER, BYSTANDER, CALLS = sys.argv[1:]
 
@@ -69,9 +70,16 @@ async def cancelled(client):
         await anyio.sleep(0.02)
 
 
+def transport():
+    if not SERVER.startswith("http"):
+        return StdioServerParameters(command=SERVER, env=dict(os.environ))
+    url, key = SERVER.split(" ")
+    with_key = create_mcp_http_client(headers={"Authorization": f"Bearer {key}"})
+    return streamable_http_client(url, http_client=with_key)
+
+
 async def main():
-    server = StdioServerParameters(command=SERVER, env=dict(os.environ))
-    async with Client(server, mode=MODE) as client:
+    async with Client(transport(), mode=MODE) as client:
         tools = [tool.name for tool in (await client.list_tools()).tools]
         registered = await call(client, "register", role="tester")
         status = await call(client, "mesh_status")

@@ -2,7 +2,7 @@
 //!
 //! *Purpose:* one POST is one message. A call that waits answers with a stream of events: its progress, then its result.
 //! *Why not otherwise:* revision 2026-07-28 has no sessions, and the older ones permit a server without them; so the hub
-//! issues no session id, and whatever a client did before, it may call any tool after the hub was started anew. What a
+//! issues no session id, and a client may call any tool after the hub was started again. What a
 //! broken stream has lost, `await_reply` and `poll_inbox` give again.
 
 mod backend;
@@ -17,8 +17,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, ErrorData, JsonRpcError, JsonRpcNotification,
-    RequestId,
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorData, JsonRpcError,
+    JsonRpcNotification, JsonRpcRequest, RequestId,
 };
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -26,8 +26,10 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use crate::hub::api_error::ApiError;
 use crate::hub::caller::Caller;
 use crate::hub::mcp_endpoint::backend::HttpBackend;
+use crate::hub::request_log::LogDetail;
 use crate::hub::state::Hub;
 use crate::mcp::{self, ErrorReply, ToolServer};
+use crate::tools::{self, Effect};
 
 /// The longest body of a request, in bytes.
 const BODY_MAX_BYTES: usize = 1024 * 1024;
@@ -46,6 +48,7 @@ async fn answer(
     let body = body::to_bytes(body, BODY_MAX_BYTES)
         .await
         .map_err(|_| body_too_large())?;
+    let mut detail = None;
     let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(is_json);
     if is_json {
         match mcp::read_message(&body) {
@@ -54,6 +57,7 @@ async fn answer(
                 if let Some(id) = cancelled_request(&message) {
                     hub.running_calls().cancel(&caller.key().id, &id);
                 }
+                detail = Some(log_detail(&message));
             }
             Ok(None) if body.is_empty() => return Ok(invalid(no_message())),
             Ok(None) => return Ok(StatusCode::ACCEPTED.into_response()),
@@ -61,7 +65,11 @@ async fn answer(
     }
     let body = mcp::repaired_message(&body).map_or(body, Bytes::from);
     let request = Request::from_parts(parts, Body::from(body));
-    Ok(late_answer::within_time(serve(hub, caller, request)).await)
+    let mut response = late_answer::within_time(serve(hub, caller, request)).await;
+    if let Some(detail) = detail {
+        response.extensions_mut().insert(detail);
+    }
+    Ok(response)
 }
 
 /// Passes a request to the library, with a handler of its own.
@@ -93,6 +101,21 @@ fn cancelled_request(message: &ClientJsonRpcMessage) -> Option<RequestId> {
             ..
         }) => cancelled.params.request_id.clone(),
         _ => None,
+    }
+}
+
+/// Returns what the log says of a message: the tool that it calls, unless that only reads.
+fn log_detail(message: &ClientJsonRpcMessage) -> LogDetail {
+    let called = match message {
+        ClientJsonRpcMessage::Request(JsonRpcRequest {
+            request: ClientRequest::CallToolRequest(call),
+            ..
+        }) => tools::find(&call.params.name),
+        _ => None,
+    };
+    match called {
+        Some(tool) if !matches!(tool.effect, Effect::Reads) => LogDetail::Tool(tool.name),
+        _ => LogDetail::Reads,
     }
 }
 
