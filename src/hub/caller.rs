@@ -90,6 +90,21 @@ impl Caller {
         Err(ApiError::forbidden(&message, hint))
     }
 
+    /// Returns the call of a tool, ready to run; refuses it if the key may not call the tool.
+    pub(super) fn operation(
+        &self,
+        tool: &ToolEntry,
+        arguments: JsonObject,
+    ) -> std::result::Result<Operation, ApiError> {
+        let reads = matches!(tool.effect, Effect::Reads);
+        self.require(if reads {
+            KeyScope::Read
+        } else {
+            KeyScope::Write
+        })?;
+        Ok((tool.handler)(arguments)?)
+    }
+
     /// Runs an operation to its end.
     pub(super) async fn run(&self, operation: Operation) -> Result<Value> {
         let _in_use = CallGuard::begin(self);
