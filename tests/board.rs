@@ -68,6 +68,7 @@ fn everything_a_person_does_at_the_board_is_theirs() {
         return;
     };
     browser.wait_for_step();
+    ada.send_reply(&ada.next_question(), "yes");
     let asked = ada.start(
         "ask_peer",
         json!({ "to": "person", "question": "to be declined?", "timeout_seconds": 60 }),
