@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::body::{self, Body, Bytes};
 use axum::extract::{Extension, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use rmcp::model::{
@@ -31,8 +31,8 @@ use crate::hub::state::Hub;
 use crate::mcp::{self, ErrorReply, ToolServer};
 use crate::tools::{self, Effect};
 
-/// The longest body of a request, in bytes.
-const BODY_MAX_BYTES: usize = 1024 * 1024;
+/// The longest refusal of the library, in bytes.
+const REFUSAL_MAX_BYTES: usize = 64 * 1024;
 
 /// Returns the routes. They need the [`Caller`] as an extension.
 pub(super) fn router() -> Router<Arc<Hub>> {
@@ -42,25 +42,22 @@ pub(super) fn router() -> Router<Arc<Hub>> {
 async fn answer(
     State(hub): State<Arc<Hub>>,
     Extension(caller): Extension<Caller>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let (parts, body) = request.into_parts();
-    let body = body::to_bytes(body, BODY_MAX_BYTES)
-        .await
-        .map_err(|_| body_too_large())?;
+    parts: request::Parts,
+    body: Bytes,
+) -> Response {
     let mut detail = None;
     let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(is_json);
     if is_json {
         match mcp::read_message(&body) {
-            Err(reply) => return Ok(invalid(*reply)),
+            Err(reply) => return invalid(*reply),
             Ok(Some(message)) => {
                 if let Some(id) = cancelled_request(&message) {
                     hub.running_calls().cancel(&caller.key().id, &id);
                 }
                 detail = Some(log_detail(&message));
             }
-            Ok(None) if body.is_empty() => return Ok(invalid(no_message())),
-            Ok(None) => return Ok(StatusCode::ACCEPTED.into_response()),
+            Ok(None) if body.is_empty() => return invalid(no_message()),
+            Ok(None) => return StatusCode::ACCEPTED.into_response(),
         }
     }
     let body = mcp::repaired_message(&body).map_or(body, Bytes::from);
@@ -69,7 +66,7 @@ async fn answer(
     if let Some(detail) = detail {
         response.extensions_mut().insert(detail);
     }
-    Ok(response)
+    response
 }
 
 /// Passes a request to the library, with a handler of its own.
@@ -138,15 +135,6 @@ fn invalid(reply: ErrorReply) -> Response {
     (StatusCode::BAD_REQUEST, Json(error)).into_response()
 }
 
-fn body_too_large() -> ApiError {
-    ApiError::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "too_large",
-        &format!("a request may have {BODY_MAX_BYTES} bytes at most"),
-        "Send a shorter text; name the file that has the rest.",
-    )
-}
-
 /// Returns a response with the error object of the hub in place of a refusal in plain text.
 async fn with_error_object(response: Response) -> Response {
     let status = response.status();
@@ -158,7 +146,7 @@ async fn with_error_object(response: Response) -> Response {
         return response;
     }
     let (parts, body) = response.into_parts();
-    let text = body::to_bytes(body, BODY_MAX_BYTES)
+    let text = body::to_bytes(body, REFUSAL_MAX_BYTES)
         .await
         .unwrap_or_default();
     let code = match status {
