@@ -55,6 +55,56 @@ fn question_is_answered_from_the_board() {
     );
 }
 
+/// What a person did at the board is in the event log as theirs.
+#[test]
+fn everything_a_person_does_at_the_board_is_theirs() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let ada = world.session("ada");
+    world.session("bo").kill();
+    ada.call("claim", json!({ "resource": "deploy" }));
+    ada.call("remember", json!({ "text": "the port is 5433" }));
+    let Some(mut browser) = Browser::play(&world, &hub, "actions", &json!({})) else {
+        return;
+    };
+    browser.wait_for_step();
+    let asked = ada.start(
+        "ask_peer",
+        json!({ "to": "person", "question": "to be declined?", "timeout_seconds": 60 }),
+    );
+    browser.go_on();
+    browser.finish();
+    let result = asked.result();
+    assert_eq!(
+        (&result["status"], &result["answer"]),
+        (&json!("declined"), &json!("not now"))
+    );
+    let events = ada.call("events", json!({ "limit": 500 }))["events"].clone();
+    let mut theirs: Vec<&str> = events
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["by"].as_str().unwrap().starts_with("person@"))
+        .map(|event| event["type"].as_str().unwrap())
+        .collect();
+    theirs.retain(|kind| !["peer.joined", "question.shown"].contains(kind));
+    assert_eq!(
+        theirs,
+        [
+            "question.asked",
+            "message.posted",
+            "mesh.paused",
+            "mesh.resumed",
+            "peer.quieted",
+            "peer.resumed",
+            "claim.released",
+            "memory.changed",
+            "question.declined",
+            "peer.forgotten"
+        ]
+    );
+}
+
 #[test]
 fn tasks_are_moved_by_dragging_and_by_keys() {
     let world = World::new();

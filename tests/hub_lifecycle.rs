@@ -1,13 +1,17 @@
 //! How a hub starts, is found, and ends: its port, its socket, `hub.json`, signals, crashes, the board command.
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use claude_mesh::model::access_key::KeyScope;
 use serde_json::{Value, json};
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::support::{Hub, World, start_command, wait_until};
+use crate::support::{Hub, WAIT_TIMEOUT, World, program, start_command, wait_until};
 
 /// What `hub.json` says.
 fn record(world: &World) -> Value {
@@ -68,6 +72,46 @@ fn exposed_address_needs_tls_or_an_option() {
     assert!(message.contains("other machines"), "{message}");
     let hub = Hub::start_with(&world, &["--insecure-http"]);
     assert!(hub.terminate());
+}
+
+#[test]
+fn hub_with_a_certificate_speaks_tls_only() {
+    let world = World::new();
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = world.write("hub.pem", &certified.cert.pem());
+    let key = world.write("hub.key", &certified.signing_key.serialize_pem());
+    let files = [certificate.to_str().unwrap(), key.to_str().unwrap()];
+    let hub = Hub::start_with(&world, &["--tls-cert", files[0], "--tls-key", files[1]]);
+    let address = hub.url().strip_prefix("https://").unwrap();
+    let port = address.split(':').nth(1).unwrap();
+    let request =
+        format!("GET /health HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
+    let mut roots = RootCertStore::empty();
+    roots.add(certified.cert.der().clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "localhost".try_into().unwrap();
+    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut stream = StreamOwned::new(connection, TcpStream::connect(address).unwrap());
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = String::new();
+    let _ = stream.read_to_string(&mut response);
+    assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
+
+    let mut plain = TcpStream::connect(address).unwrap();
+    plain.write_all(request.as_bytes()).unwrap();
+    let mut response = Vec::new();
+    let _ = plain.read_to_end(&mut response);
+    assert!(!String::from_utf8_lossy(&response).contains("HTTP/1.1"));
+    assert!(hub.terminate());
+    let swapped = ["serve", "--tls-cert", files[1], "--tls-key", files[0]];
+    assert!(
+        refusal(&world, &swapped).contains("hub.key"),
+        "no certificate in it"
+    );
 }
 
 #[test]
@@ -205,4 +249,186 @@ fn squatted_port_gets_no_link() {
     assert!(!link.starts_with(&format!("{url}/")), "{link}");
     let error = squatter.accept().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "nobody came");
+}
+
+fn signal(hub: &Hub, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(hub.pid()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// Returns how many questions are stored.
+fn questions(world: &World) -> usize {
+    let count = "SELECT count(*) FROM question";
+    let count: i64 = world.rows().query_row(count, [], |row| row.get(0)).unwrap();
+    usize::try_from(count).unwrap()
+}
+
+#[test]
+fn signal_ends_a_waiting_call_with_its_state() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let (ada, bo) = (
+        hub.key("ada", KeyScope::Write),
+        hub.key("bo", KeyScope::Write),
+    );
+    hub.get("/v1/inbox", &bo);
+    let (status, body) = std::thread::scope(|scope| {
+        let question = json!({ "to": "bo", "question": "which port?" });
+        let asked = scope.spawn(|| hub.post("/v1/questions?wait=600", &ada, question));
+        wait_until("the question is stored", || questions(&world) == 1);
+        signal(&hub, rustix::process::Signal::TERM);
+        asked.join().unwrap()
+    });
+    assert!((200..300).contains(&status), "{status} {body}");
+    assert_eq!(body["status"], "timed_out", "{body}");
+    assert!(hub.terminate());
+    let hub = Hub::start(&world);
+    let path = format!("/v1/questions/{}", body["question_id"].as_str().unwrap());
+    assert_eq!(hub.get(&path, &ada).1["state"], "open");
+}
+
+#[test]
+fn answers_outlive_a_hub_killed_in_64_waits() {
+    const WAITS: usize = 64;
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let bo = hub.key("bo", KeyScope::Write);
+    hub.get("/v1/inbox", &bo);
+    let keys: Vec<String> = (0..WAITS)
+        .map(|number| hub.key(&format!("ada-{number}"), KeyScope::Write))
+        .collect();
+    let mut waiting: Vec<TcpStream> = keys.iter().map(|key| begin_to_ask(&hub, key)).collect();
+    wait_until("all questions are stored", || questions(&world) == WAITS);
+    hub.kill();
+    for stream in &mut waiting {
+        let mut response = Vec::new();
+        // It ends without a response, and perhaps with an error.
+        let _ = stream.read_to_end(&mut response);
+        assert_eq!(String::from_utf8_lossy(&response), "");
+    }
+    let hub = Hub::start(&world);
+    for key in &keys {
+        let (_, list) = hub.get("/v1/questions", key);
+        let id = list["questions"][0]["question_id"].as_str().unwrap();
+        let path = format!("/v1/questions/{id}");
+        let answer = json!({ "answer": format!("yes to {id}") });
+        assert_eq!(hub.post(&format!("{path}/answer"), &bo, answer).0, 200);
+        let (_, answered) = hub.get(&path, key);
+        assert_eq!(answered["answer"], format!("yes to {id}"), "{answered}");
+    }
+}
+
+/// Sends a question to bo and does not read the response.
+fn begin_to_ask(hub: &Hub, key: &str) -> TcpStream {
+    let address = hub.url().strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
+    let body = json!({ "to": "bo", "question": "may I?" }).to_string();
+    write!(
+        stream,
+        "POST /v1/questions?wait=600 HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    stream
+}
+
+#[test]
+fn replaced_database_is_used_by_a_running_hub() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let old = hub.key("ada", KeyScope::Write);
+    assert_eq!(hub.get("/v1/status", &old).0, 200);
+    for suffix in ["", "-wal", "-shm"] {
+        let path = format!("{}{suffix}", world.database().display());
+        std::fs::rename(&path, format!("{path}.old")).unwrap();
+    }
+    let new = hub.key("bo", KeyScope::Write);
+    assert_eq!(hub.get("/v1/status", &new).0, 200);
+    assert_eq!(hub.get("/v1/status", &old).0, 401);
+    let message = json!({ "to": "*", "body": "hello" });
+    assert_eq!(hub.post("/v1/messages", &new, message).0, 201);
+}
+
+#[test]
+fn locked_database_delays_writes_and_no_reads() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let (ada, bo) = (
+        hub.key("ada", KeyScope::Write),
+        hub.key("bo", KeyScope::Write),
+    );
+    for key in [&ada, &bo] {
+        assert_eq!(hub.get("/v1/status", key).0, 200);
+    }
+    let rows = world.rows();
+    rows.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::scope(|scope| {
+        let message = json!({ "to": "*", "body": "hello" });
+        let posted = scope.spawn(|| hub.post("/v1/messages", &ada, message));
+        assert_eq!(hub.request("GET", "/health").send().status, 200);
+        assert_eq!(hub.get("/v1/status", &bo).0, 200);
+        assert!(!posted.is_finished());
+        rows.execute_batch("COMMIT").unwrap();
+        assert_eq!(posted.join().unwrap().0, 201);
+    });
+}
+
+#[test]
+fn service_is_installed_and_removed_with_systemctl() {
+    let mut world = World::new();
+    let calls = world.home().join("calls");
+    let script = format!("#!/bin/sh\necho \"$*\" >> {}\n", calls.display());
+    let systemctl = world.executable("bin/systemctl", script.as_bytes());
+    let folder = systemctl.parent().unwrap().display();
+    world.set("PATH", &format!("{folder}:/usr/bin:/bin"));
+    let install = ["serve", "--install", "--addr", "127.0.0.1:4000", "--json"];
+    let installed = world.cli(&world.home(), &install);
+    assert_eq!(installed.code, Some(0), "{installed:?}");
+    let unit = PathBuf::from(installed.json()["unit"].as_str().unwrap());
+    let content = std::fs::read_to_string(&unit).unwrap();
+    let start = format!(
+        "ExecStart={} serve --addr=127.0.0.1:4000 --rate=100\n",
+        program("claude-mesh")
+    );
+    assert!(content.contains(&start), "{content}");
+    assert!(unit.ends_with(".config/systemd/user/claude-mesh-hub.service"));
+    let removed = world.cli(&world.home(), &["serve", "--uninstall"]);
+    assert_eq!(
+        (removed.code, unit.exists()),
+        (Some(0), false),
+        "{removed:?}"
+    );
+    let calls = std::fs::read_to_string(calls).unwrap();
+    let unit = "claude-mesh-hub.service";
+    for expected in [
+        format!("enable {unit}"),
+        format!("restart {unit}"),
+        format!("disable --now {unit}"),
+    ] {
+        assert!(calls.contains(&format!("--user {expected}\n")), "{calls}");
+    }
+    let again = world.cli(&world.home(), &["serve", "--uninstall"]);
+    assert!(again.out.starts_with("nothing to do"), "{again:?}");
+}
+
+#[test]
+fn install_without_systemd_changes_nothing() {
+    let mut world = World::new();
+    world.set("PATH", "/nowhere");
+    let message = refusal(&world, &["serve", "--install"]);
+    assert!(message.ends_with("there is no systemctl"), "{message}");
+    assert!(!world.home().join(".config").exists());
+}
+
+#[test]
+fn doctor_says_whether_a_hub_runs() {
+    let world = World::new();
+    let none = world.cli(&world.home(), &["doctor"]).out;
+    assert!(none.contains("hub: none runs"), "{none}");
+    let hub = Hub::start(&world);
+    let found = world.cli(&world.home(), &["doctor"]).out;
+    let expected = format!("hub: {} (process {})", hub.url(), hub.pid());
+    assert!(found.contains(&expected), "{found}");
 }

@@ -87,12 +87,12 @@ fn read_only_key_writes_nothing() {
     let world = World::new();
     let hub = Hub::start(&world);
     let key = hub.key("ada", KeyScope::Read);
-    let text = json!({ "to": "*", "text": "hello" });
+    let text = json!({ "to": "*", "body": "hello" });
     let refused = hub.post("/v1/messages", &key, text);
     assert!(message(&refused, 403).contains("\"read\""), "{refused:?}");
     assert_eq!(hub.delete("/v1/peers/ada", &key).0, 403);
     let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
-        "params": { "name": "post", "arguments": { "to": "*", "text": "hello" } } });
+        "params": { "name": "post", "arguments": { "to": "*", "body": "hello" } } });
     let request = hub.request("POST", "/mcp").key(&key);
     let request = request.header("Accept", "application/json, text/event-stream");
     let response = request.json(&call);
@@ -111,12 +111,12 @@ fn key_speaks_for_its_own_peer_only() {
         hub.key("bo", KeyScope::Write),
     );
     hub.get("/v1/inbox", &bo);
-    let forged = json!({ "to": "bo", "text": "hello", "from": "bo" });
+    let forged = json!({ "to": "bo", "body": "hello", "from": "bo" });
     let refused = hub.post("/v1/messages", &ada, forged);
     assert!(message(&refused, 400).contains("\"from\""), "{refused:?}");
     assert_eq!(hub.post("/v1/peers/bo", &ada, json!({})).0, 403);
     assert_eq!(hub.delete("/v1/peers/bo", &ada).0, 403);
-    let text = json!({ "to": "bo", "text": "hello" });
+    let text = json!({ "to": "bo", "body": "hello" });
     assert_eq!(hub.post("/v1/messages", &ada, text).0, 201);
     let (_, messages) = hub.get("/v1/messages", &bo);
     assert_eq!(messages["messages"][0]["from"], "ada", "{messages}");
@@ -142,7 +142,7 @@ fn key_in_hub_json_answers_as_a_session() {
     assert_eq!(answered["by"], "session", "{answered}");
     for (method, path) in [("POST", "/v1/pause"), ("DELETE", "/v1/peers/ada")] {
         let request = hub.request(method, path).key(local);
-        assert_eq!(request.send().status, 403, "{method} {path}");
+        assert_eq!(request.json(&json!({})).status, 403, "{method} {path}");
     }
     let sign_out = hub.post("/v1/board/sign-out", local, json!({}));
     assert_eq!(message(&sign_out, 403), "only a board signs out");
@@ -179,7 +179,7 @@ fn page_of_another_server_cannot_write() {
     let world = World::new();
     let hub = Hub::start(&world);
     let key = hub.key("ada", KeyScope::Write);
-    let body = br#"{"to":"*","text":"hello"}"#;
+    let body = br#"{"to":"*","body":"hello"}"#;
     let send = |origin: Option<&str>, kind: &str| {
         let request = hub.request("POST", "/v1/messages").key(&key);
         let request = request.header("Content-Type", kind);
@@ -242,7 +242,7 @@ fn permitted_origin_may_call_and_others_may_not() {
     let post = |origin: &str| {
         let request = hub.request("POST", "/v1/messages").key(&key);
         let request = request.header("Origin", origin);
-        request.json(&json!({ "to": "*", "text": "hello" })).status
+        request.json(&json!({ "to": "*", "body": "hello" })).status
     };
     assert_eq!([post(tool), post("https://evil.example")], [201, 403]);
 }
@@ -444,7 +444,7 @@ fn keys_and_texts_are_in_no_log_and_no_argument() {
     let world = World::new();
     let hub = Hub::start(&world);
     let key = hub.key("ada", KeyScope::Write);
-    let text = json!({ "to": "*", "text": "the-private-text" });
+    let text = json!({ "to": "*", "body": "the-private-text" });
     assert_eq!(hub.post("/v1/messages", &key, text).0, 201);
     let log = hub.log();
     assert!(

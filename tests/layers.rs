@@ -152,7 +152,7 @@ fn module_specific_code_stays_in_its_module() {
         &["tokio::"],
     );
     forbid("hub", &["hub/"], &["axum::", "hyper::", "tower::"]);
-    forbid("tools", &["tools/"], &["schemars::"]);
+    forbid("tools", &["tools/", "hub/operations/"], &["schemars::"]);
     forbid("cli", &["cli/", "main.rs"], &["clap::"]);
     forbid(
         "claude_code",

@@ -114,9 +114,13 @@ mod hub_events;
 #[cfg(feature = "hub")]
 mod hub_clients;
 
-/// The REST routes of the hub: the same stories as over MCP, and every refusal of a request.
+/// The REST routes of the hub: the same stories as over MCP.
 #[cfg(feature = "hub")]
 mod hub_rest;
+
+/// Requests that the hub refuses, each with its status and error.
+#[cfg(feature = "hub")]
+mod hub_errors;
 
 /// How a hub starts, is found by programs of its user, and ends.
 #[cfg(feature = "hub")]

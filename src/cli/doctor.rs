@@ -80,6 +80,8 @@ fn examine(settings: &Settings) -> Result<Vec<Finding>, Failure> {
     findings.extend(check_project(settings));
     findings.extend(check_mesh(settings, &paths.programs));
     findings.push(check_doorbell(settings));
+    #[cfg(feature = "hub")]
+    findings.push(check_hub(settings));
     findings.extend(read_recent_faults(settings));
     Ok(findings)
 }
@@ -342,6 +344,15 @@ fn check_database(context: &CliContext, mesh: &mut Mesh) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// Says whether a hub runs, which sessions do not need.
+#[cfg(feature = "hub")]
+fn check_hub(settings: &Settings) -> Finding {
+    match crate::hub::find_running_hub(&settings.mesh_home) {
+        Some(hub) => ok(format!("hub: {} (process {})", hub.url, hub.pid)),
+        None => ok("hub: none runs (`claude-mesh serve`, `claude-mesh board`)"),
+    }
 }
 
 /// Writes a test doorbell in a temporary folder and checks that it wakes a listener.

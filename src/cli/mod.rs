@@ -26,6 +26,8 @@ mod format;
 mod gc;
 #[cfg(feature = "hub")]
 mod hub_board;
+#[cfg(feature = "hub")]
+mod hub_service;
 mod inbox;
 mod inbox_follow;
 mod inbox_format;

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::print;
 use crate::cli::command_status::{CommandResult, CommandStatus};
-use crate::cli::duration;
 use crate::cli::error::{CliError, Failure};
+use crate::cli::{duration, hub_service};
 use crate::hub::{self, SafetyOptions, ServeError, ServeOptions, TlsFiles};
 use crate::platform::Settings;
 
@@ -23,7 +23,8 @@ use crate::platform::Settings;
 #[command(after_help = "Examples:
   claude-mesh serve
   claude-mesh serve --addr 127.0.0.1:0 --json   a free port, the address as JSON
-  claude-mesh serve --addr 0.0.0.0:3456 --tls-cert hub.pem --tls-key hub.key")]
+  claude-mesh serve --addr 0.0.0.0:3456 --tls-cert hub.pem --tls-key hub.key
+  claude-mesh serve --install                   as a service that systemd restarts")]
 pub(super) struct ServeArgs {
     /// Where to listen.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3456")]
@@ -57,9 +58,44 @@ pub(super) struct ServeArgs {
     /// End after so long without a request or a listener.
     #[arg(long, value_name = "SPAN", value_parser = duration::span)]
     idle_exit: Option<Duration>,
+    /// Run as a service of yours: write a systemd unit with the other options, and start it.
+    #[arg(long, conflicts_with_all = ["uninstall", "idle_exit", "detached"])]
+    install: bool,
+    /// Stop the service and remove its unit.
+    #[arg(long)]
+    uninstall: bool,
     /// Leave the terminal: `claude-mesh board` starts a hub so.
     #[arg(long, hide = true)]
     detached: bool,
+}
+
+impl ServeArgs {
+    /// Returns the options for a service, which has another working directory.
+    fn for_service(&self, settings: &Settings) -> Vec<String> {
+        let mut words = vec![format!("--addr={}", self.addr)];
+        let file = |path: &PathBuf| {
+            let path = settings.working_directory.join(path);
+            path.to_string_lossy().into_owned()
+        };
+        let files = [("--tls-cert", &self.tls_cert), ("--tls-key", &self.tls_key)];
+        for (option, path) in files {
+            words.extend(path.iter().map(|path| format!("{option}={}", file(path))));
+        }
+        if self.insecure_http {
+            words.push("--insecure-http".into());
+        }
+        words.extend(
+            self.public_url
+                .iter()
+                .map(|url| format!("--public-url={url}")),
+        );
+        let proxies = self.trusted_proxy.iter();
+        words.extend(proxies.map(|address| format!("--trusted-proxy={address}")));
+        let origins = self.cors.iter().filter_map(|origin| origin.to_str().ok());
+        words.extend(origins.map(|origin| format!("--cors={origin}")));
+        words.push(format!("--rate={}", self.rate));
+        words
+    }
 }
 
 /// Parses an origin as a browser sends it: a scheme, a host, perhaps a port.
@@ -83,6 +119,12 @@ fn public_url(text: &str) -> Result<String, String> {
 /// Runs `claude-mesh serve`.
 pub(super) fn serve(args: &ServeArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
+    if args.install {
+        return hub_service::install(&settings, &args.for_service(&settings), json);
+    }
+    if args.uninstall {
+        return hub_service::uninstall(&settings, json);
+    }
     if args.detached {
         // It fails only for the leader of a group, which has left its terminal already.
         let _ = rustix::process::setsid();

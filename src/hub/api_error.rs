@@ -76,6 +76,13 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &message, hint)
     }
 
+    /// Nobody reads it, because the client is gone.
+    pub(super) fn body_incomplete() -> Self {
+        let hint = "Nothing was changed; send it again.";
+        let message = "the body of the request has no end";
+        Self::new(StatusCode::BAD_REQUEST, "invalid_argument", message, hint)
+    }
+
     pub(super) fn body_too_slow(timeout: Duration) -> Self {
         let message = format!(
             "the body of the request did not come within {} s",
@@ -121,20 +128,67 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Returns the HTTP status of an error; each code has one.
+/// The status of each code, as `docs/http.md` lists them. `storage` is 503 while another program holds the write lock.
+const STATUS_OF_CODE: &[(&str, StatusCode)] = &[
+    ("invalid_argument", StatusCode::BAD_REQUEST),
+    ("unauthorized", StatusCode::UNAUTHORIZED),
+    ("forbidden", StatusCode::FORBIDDEN),
+    ("not_yours", StatusCode::FORBIDDEN),
+    ("not_found", StatusCode::NOT_FOUND),
+    ("unknown_peer", StatusCode::NOT_FOUND),
+    ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
+    ("not_acceptable", StatusCode::NOT_ACCEPTABLE),
+    ("timeout", StatusCode::REQUEST_TIMEOUT),
+    ("ambiguous_peer", StatusCode::CONFLICT),
+    ("conflict", StatusCode::CONFLICT),
+    ("too_large", StatusCode::PAYLOAD_TOO_LARGE),
+    ("uri_too_long", StatusCode::URI_TOO_LONG),
+    ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ("wrong_host", StatusCode::MISDIRECTED_REQUEST),
+    ("secret", StatusCode::UNPROCESSABLE_ENTITY),
+    ("rate_limited", StatusCode::TOO_MANY_REQUESTS),
+    ("storage", StatusCode::INTERNAL_SERVER_ERROR),
+    ("unsupported", StatusCode::NOT_IMPLEMENTED),
+];
+
+/// Returns the HTTP status of an error.
 fn status_of(error: &Error) -> StatusCode {
-    match error {
-        Error::Fault(fault) if fault.kind == FaultKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
-        Error::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        Error::Refused(refusal) => match refusal.code() {
-            "unknown_peer" | "not_found" => StatusCode::NOT_FOUND,
-            "ambiguous_peer" | "conflict" => StatusCode::CONFLICT,
-            "not_yours" => StatusCode::FORBIDDEN,
-            "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
-            "secret" => StatusCode::UNPROCESSABLE_ENTITY,
-            "rate_limited" => StatusCode::TOO_MANY_REQUESTS,
-            "unsupported" => StatusCode::NOT_IMPLEMENTED,
-            _ => StatusCode::BAD_REQUEST,
-        },
+    let code = match error {
+        Error::Fault(fault) if fault.kind == FaultKind::Busy => {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
+        Error::Fault(_) => "storage",
+        Error::Refused(refusal) => refusal.code(),
+    };
+    let status = STATUS_OF_CODE.iter().find(|(known, _)| *known == code);
+    status.map_or(StatusCode::BAD_REQUEST, |(_, status)| *status)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn documented_codes_are_those_of_the_code() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/http.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let section = document.split("\n## Refusals\n").nth(1).unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let documented: BTreeSet<(String, String)> = section
+            .lines()
+            .filter_map(|line| {
+                let mut cells = line.strip_prefix("| `")?.split(" | ");
+                let code = cells.next()?.trim_end_matches('`');
+                Some((code.to_owned(), cells.next()?.to_owned()))
+            })
+            .collect();
+        let listed = STATUS_OF_CODE.iter();
+        let expected =
+            listed.map(|(code, status)| ((*code).to_owned(), status.as_str().to_owned()));
+        assert_eq!(documented, expected.collect());
+        let codes: BTreeSet<_> = STATUS_OF_CODE.iter().map(|(code, _)| code).collect();
+        assert_eq!(codes.len(), STATUS_OF_CODE.len(), "a code has one status");
     }
 }

@@ -45,6 +45,7 @@ mod prior_answers;
 #[cfg(test)]
 mod query_plan_tests;
 mod question;
+mod question_list;
 mod recovery_hints;
 mod retention;
 mod schema;

@@ -102,6 +102,54 @@ const scenarios = {
     return page;
   },
 
+  async actions(browser) {
+    const page = await open(browser);
+    const prompt = page.locator("#prompt");
+    const row = (text) => page.locator("#conversation-list .talk", { hasText: text });
+    await page.keyboard.press("a");
+    await page.locator("#compose-to").fill("ada");
+    await page.locator("#compose-text").fill("asked from the board?");
+    await page.keyboard.press("Control+Enter");
+    await row("asked from the board?").filter({ hasText: "you" }).waitFor();
+    await page.keyboard.press("p");
+    await page.locator("#compose-to").fill("*");
+    await page.locator("#compose-text").fill("posted from the board");
+    await page.locator("#compose-send").click();
+    await row("posted from the board").waitFor();
+    await page.locator("#pause").click();
+    await prompt.getByRole("button", { name: "30 minutes" }).click();
+    await page.locator("#paused", { hasText: "paused until" }).waitFor();
+    await page.locator("#pause").click();
+    await page.locator("#paused").waitFor({ state: "hidden" });
+    await page.locator(".session", { hasText: "ada" }).getByRole("link").click();
+    await page.locator("#detail").getByRole("button", { name: "Quiet…" }).click();
+    await prompt.getByRole("button", { name: "Until I end it" }).click();
+    await page.locator(".session[data-state=quiet]", { hasText: "ada" }).waitFor();
+    await page.locator("#detail").getByRole("button", { name: "End quiet" }).click();
+    await page.locator(".session[data-state=quiet]").waitFor({ state: "detached" });
+    await page.keyboard.press("Escape");
+    check(new URL(page.url()).hash === "", "a closed dialog leaves the address");
+    await page.locator(".claim", { hasText: "deploy" }).getByRole("button").click();
+    await prompt.getByRole("button", { name: "Release" }).click();
+    await page.locator(".claim").waitFor({ state: "detached" });
+    await page.keyboard.press("/");
+    await page.keyboard.type("5433");
+    await page.locator(".memory", { hasText: "5433" }).getByRole("button").click();
+    await prompt.getByRole("button", { name: "Forget" }).click();
+    await page.locator(".memory").waitFor({ state: "detached" });
+    await tell({ waits: "a question to decline" });
+    const need = page.locator(".need.question", { hasText: "to be declined?" });
+    await need.locator("textarea").fill("not now");
+    await need.getByRole("button", { name: "Decline" }).click();
+    await need.waitFor({ state: "detached" });
+    await page.locator("#sessions-all").check();
+    await page.locator(".session[data-state=gone]", { hasText: "bo" }).getByRole("link").click();
+    await page.locator("#detail").getByRole("button", { name: "Forget…" }).click();
+    await prompt.getByRole("button", { name: "Forget" }).click();
+    await page.locator(".session", { hasText: "bo" }).waitFor({ state: "detached" });
+    return page;
+  },
+
   async many(browser) {
     const page = await open(browser);
     const events = page.locator("#events-list");

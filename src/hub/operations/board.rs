@@ -3,7 +3,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::entry;
+use crate::hub::operations::entry::entry;
 use crate::mesh::{ClaimFilter, Recall};
 use crate::model::memory::Query;
 use crate::model::throttle::end_text;

@@ -1,12 +1,12 @@
 //! Operations that the hub offers beside the tools: for a person at a board, and for programs that read one thing by its id.
 //! They have the shape of tools, but no model sees them.
 mod board;
+mod entry;
 mod peers;
 mod questions;
 mod tasks;
 
-use crate::model::Result;
-use crate::tools::{Effect, JsonObject, Operation, ToolEntry};
+use crate::tools::ToolEntry;
 
 /// Returns the operation of this name.
 pub(super) fn find(name: &str) -> Option<&'static ToolEntry> {
@@ -20,22 +20,4 @@ pub(super) fn find(name: &str) -> Option<&'static ToolEntry> {
         .into_iter()
         .flatten()
         .find(|entry| entry.name == name)
-}
-
-/// Returns an entry that no list of tools has.
-const fn entry(
-    name: &'static str,
-    schema: fn() -> JsonObject,
-    handler: fn(JsonObject) -> Result<Operation>,
-) -> ToolEntry {
-    ToolEntry {
-        set: "hub",
-        name,
-        description: "",
-        schema,
-        handler,
-        effect: Effect::Writes,
-        always_load: false,
-        large_result: false,
-    }
 }

@@ -3,7 +3,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::entry;
+use crate::hub::operations::entry::entry;
 use crate::mesh::{PeerScope, PeerView};
 use crate::model::throttle::{FOREVER_MS, end_text};
 use crate::model::{PeerKind, Refusal, Result};

@@ -3,7 +3,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::entry;
+use crate::hub::operations::entry::entry;
 use crate::mesh::{QuestionStatus, QuestionWithPeers};
 use crate::model::{QuestionState, Refusal, Result};
 use crate::platform::clock::rfc3339;

@@ -3,7 +3,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::entry;
+use crate::hub::operations::entry::entry;
 use crate::mesh::MessageDraft;
 use crate::model::{Recipient, Refusal, Result};
 use crate::platform::id::TaskId;

@@ -1,4 +1,4 @@
-//! Describes the REST routes as an OpenAPI 3.1 document, built from the routes and from the schemas of the tools.
+//! Describes the REST routes as an `OpenAPI` 3.1 document, built from the routes and from the schemas of the tools.
 use serde_json::{Map, Value, json};
 
 use crate::hub::routes::rest_route::{Method, RestRoute, Special};
@@ -73,7 +73,7 @@ fn operation(route: &RestRoute) -> Value {
         parameters.push(parameter(
             "query",
             "wait",
-            seconds,
+            &seconds,
             "how many seconds to wait",
         ));
     }
@@ -88,7 +88,7 @@ fn operation(route: &RestRoute) -> Value {
     } else {
         let required = |name: &str| is_required(&schema, name);
         for name in route.parameters() {
-            let mut query = parameter("query", &name, schema["properties"][&name].clone(), "");
+            let mut query = parameter("query", &name, &schema["properties"][&name], "");
             query["required"] = required(&name).into();
             parameters.push(query);
         }
@@ -128,14 +128,14 @@ fn path_parameters(route: &RestRoute) -> Vec<Value> {
     let names = route.path_parameters.iter();
     names
         .map(|(name, _)| {
-            let mut path = parameter("path", name, json!({ "type": "string" }), "");
+            let mut path = parameter("path", name, &json!({ "type": "string" }), "");
             path["required"] = true.into();
             path
         })
         .collect()
 }
 
-fn parameter(place: &str, name: &str, schema: Value, description: &str) -> Value {
+fn parameter(place: &str, name: &str, schema: &Value, description: &str) -> Value {
     let mut parameter = json!({ "name": name, "in": place, "schema": schema });
     if !description.is_empty() {
         parameter["description"] = description.into();
@@ -149,14 +149,14 @@ fn add_headers(route: &RestRoute, parameters: &mut Vec<Value>) {
         parameters.push(parameter(
             "header",
             "If-Match",
-            text(),
+            &text(),
             "the expected version",
         ));
     }
     if route.method != Method::Get {
         let key = json!({ "type": "string", "minLength": 1, "maxLength": 255 });
         let description = "the same request again returns the stored response";
-        parameters.push(parameter("header", "Idempotency-Key", key, description));
+        parameters.push(parameter("header", "Idempotency-Key", &key, description));
     }
 }
 

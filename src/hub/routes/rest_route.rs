@@ -1,5 +1,5 @@
 //! Defines what a REST route is: the operation that it calls, and where the parameters of the operation come from. The
-//! router and the OpenAPI document are built from the same routes.
+//! router and the `OpenAPI` document are built from the same routes.
 use crate::hub::operations;
 use crate::model::access_key::KeyScope;
 use crate::tools::{self, ToolEntry};

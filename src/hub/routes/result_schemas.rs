@@ -1,4 +1,4 @@
-//! The schemas of results in the OpenAPI document: one for each operation, and those that they share.
+//! The schemas of results in the `OpenAPI` document: one for each operation, and those that they share.
 //!
 //! A schema is written as the list of its properties, `name:type`. A type is `string`, `integer`, `number`, `boolean`,
 //! `object`, `any`, a list of a type in brackets, or the name of a shared schema, which begins with a capital letter. `?` after
@@ -200,6 +200,14 @@ const RESULTS: &[(&str, &str)] = &[
         "events?:[Event] next?:integer status?:string questions?:[PendingQuestion] reason?:string chain?:[string] \
          type?:string seq?:integer types?:[string] truncated?:boolean hint?:string",
     ),
+    (
+        "board_status",
+        "you:string mesh:string version:string paused_until:string~",
+    ),
+    ("board_tasks", "tasks:[Task] counts:object"),
+    ("board_claims", "claims:[ClaimQueue]"),
+    ("board_messages", "messages:[Message]"),
+    ("board_memories", "memories:[Memory]"),
 ];
 
 /// Returns the shared schemas by name, with that of errors.

@@ -10,7 +10,7 @@ use axum::response::Response;
 use crate::hub::api_error::ApiError;
 use crate::hub::connection::RequestSource;
 use crate::hub::safety::Safety;
-use crate::hub::safety::request_body::{BODY_BYTES_MAX, announces_too_much, has_body};
+use crate::hub::safety::request_body::{BODY_BYTES_MAX, announces_too_much, discard, has_body};
 use crate::hub::state::Hub;
 
 /// The longest path with query, in bytes.
@@ -29,12 +29,16 @@ pub(in crate::hub) async fn check_head(
     if target.is_some_and(|target| target.as_str().len() > URI_BYTES_MAX) {
         return Err(ApiError::new(
             StatusCode::URI_TOO_LONG,
-            "too_large",
+            "uri_too_long",
             &format!("the path and query of a request have {URI_BYTES_MAX} bytes at most"),
             "Send long texts in the body.",
         ));
     }
-    check_body(request.headers())?;
+    check_type(request.headers())?;
+    if announces_too_much(request.headers()) {
+        discard(request.into_body()).await;
+        return Err(ApiError::body_too_large(BODY_BYTES_MAX));
+    }
     Ok(next.run(request).await)
 }
 
@@ -79,10 +83,7 @@ fn check_origin(safety: &Safety, method: &Method, headers: &HeaderMap) -> Result
     ))
 }
 
-fn check_body(headers: &HeaderMap) -> Result<(), ApiError> {
-    if announces_too_much(headers) {
-        return Err(ApiError::body_too_large(BODY_BYTES_MAX));
-    }
+fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     if has_body(headers) && !is_json(headers) {
         return Err(ApiError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
