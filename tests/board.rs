@@ -26,6 +26,7 @@ fn task(session: &Session, id: &str) -> Value {
 }
 
 /// The question is also the test that text of peers never becomes markup.
+// Requirement: Tasks 1, Beyond 20
 #[test]
 fn question_is_answered_from_the_board() {
     let world = World::new();
@@ -106,6 +107,7 @@ fn everything_a_person_does_at_the_board_is_theirs() {
     );
 }
 
+// Requirement: Tasks 1
 #[test]
 fn tasks_are_moved_by_dragging_and_by_keys() {
     let world = World::new();

@@ -73,7 +73,7 @@ fn shell_blocks() -> Vec<String> {
 }
 
 /// Returns the rows of the first table below a heading of a document, cell by cell.
-fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
+pub(crate) fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
     let content = read(document);
     let start = content
         .find(&format!("\n## {heading}\n"))

@@ -92,6 +92,7 @@ fn python_clients_over_http_speak_both_lifecycles() {
     assert_eq!(cy.questions().len(), 0, "the cancelled one is withdrawn");
 }
 
+// Requirement: Peers 1, Tasks 15
 #[test]
 fn python_and_typescript_clients_over_http_answer_each_other() {
     let (Some(python), Some(sdk)) = (PYTHON.get(), TYPESCRIPT.get()) else {

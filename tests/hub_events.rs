@@ -48,6 +48,7 @@ fn read_key(hub: &Hub) -> String {
     hub.key("reader", KeyScope::Read)
 }
 
+// Requirement: Tasks 10
 #[test]
 fn stream_begins_now_and_sends_what_is_committed() {
     let world = World::new();
@@ -73,6 +74,7 @@ fn stream_begins_now_and_sends_what_is_committed() {
     );
 }
 
+// Requirement: Beyond 13
 #[test]
 fn stream_resumes_after_the_last_event_of_the_client() {
     let world = World::new();
@@ -142,6 +144,7 @@ fn stream_sends_only_the_types_that_were_asked_for() {
     }
 }
 
+// Requirement: Beyond 13
 #[test]
 fn stream_tells_what_is_older_than_kept() {
     let world = World::new();
@@ -176,6 +179,7 @@ fn stream_tells_what_is_older_than_kept() {
     expect_numbers(&mut stream, 8..9);
 }
 
+// Requirement: Tasks 10
 #[test]
 fn fifty_listeners_each_receive_all_events_in_order() {
     let world = World::new();
@@ -204,6 +208,7 @@ fn event_waits(world: &World) -> i64 {
     world.rows().query_row(count, [], |row| row.get(0)).unwrap()
 }
 
+// Requirement: Beyond 13
 #[test]
 fn killed_hub_is_resumed_at_the_next_one() {
     let world = World::new();

@@ -114,6 +114,7 @@ fn hub_with_a_certificate_speaks_tls_only() {
     );
 }
 
+// Requirement: Tasks 3
 #[test]
 fn record_and_socket_serve_programs_of_the_user() {
     let world = World::new();
@@ -190,6 +191,7 @@ fn post_token(url: &str, token: &str) -> (u16, Value) {
     (status, serde_json::from_str(&text).unwrap())
 }
 
+// Requirement: Tasks 2
 #[test]
 fn board_starts_a_hub_and_its_link_signs_in() {
     let world = World::new();
@@ -375,6 +377,7 @@ fn locked_database_delays_writes_and_no_reads() {
     });
 }
 
+// Requirement: Tasks 4
 #[test]
 fn service_is_installed_and_removed_with_systemctl() {
     let mut world = World::new();
@@ -393,6 +396,7 @@ fn service_is_installed_and_removed_with_systemctl() {
         program("claude-mesh")
     );
     assert!(content.contains(&start), "{content}");
+    assert!(content.contains("\nRestart=on-failure\n"), "{content}");
     assert!(unit.ends_with(".config/systemd/user/claude-mesh-hub.service"));
     let removed = world.cli(&world.home(), &["serve", "--uninstall"]);
     assert_eq!(

@@ -19,6 +19,7 @@ fn next_question(hub: &Hub, key: &str) -> String {
     id.unwrap()
 }
 
+// Requirement: Sharing 9
 #[test]
 fn http_peer_and_stdio_session_answer_each_other() {
     let world = World::new();
@@ -83,6 +84,7 @@ fn question_can_be_asked_now_and_awaited_later() {
     assert_eq!(all["questions"][0]["delivery"]["shown_times"], 0, "{all}");
 }
 
+// Requirement: Sharing 9
 #[test]
 fn state_entry_is_set_only_at_its_version() {
     let world = World::new();
@@ -137,6 +139,7 @@ fn claim_passes_to_the_next_in_the_queue() {
     assert_eq!(released["was"], "held");
 }
 
+// Requirement: Sharing 9, Tasks 12
 #[test]
 fn mail_tasks_memories_and_events_over_http() {
     let world = World::new();
@@ -282,6 +285,7 @@ fn waiting_call_ends_with_the_hub_and_names_its_question() {
     assert!(hub.terminate());
 }
 
+// Requirement: Sharing 9
 #[test]
 fn peers_are_read_described_quieted_and_removed() {
     let world = World::new();

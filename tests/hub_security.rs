@@ -50,6 +50,7 @@ fn message((status, body): &(u16, Value), expected_status: u16) -> String {
     error["message"].as_str().unwrap().into()
 }
 
+// Requirement: Sharing 10, Peers 9, Tasks 3
 #[test]
 fn request_without_a_valid_key_is_refused() {
     let world = World::new();
@@ -102,6 +103,7 @@ fn read_only_key_writes_nothing() {
     assert_eq!(messages, 0);
 }
 
+// Requirement: Peers 9
 #[test]
 fn key_speaks_for_its_own_peer_only() {
     let world = World::new();
@@ -261,6 +263,7 @@ fn responses_tell_browsers_to_be_careful() {
     assert_eq!(api.header("Cache-Control"), Some("no-store"));
 }
 
+// Requirement: Sharing 11
 #[test]
 fn oversized_request_is_refused_as_json() {
     let world = World::new();
@@ -393,6 +396,7 @@ fn sign_in_link_is_refused_when_used_late_or_wrong() {
     );
 }
 
+// Requirement: Sharing 11
 #[test]
 fn key_that_sends_too_much_is_slowed_and_others_are_not() {
     let world = World::new();

@@ -172,6 +172,10 @@ mod delivery_states;
 /// The depth limit of questions, and how throttles are reported.
 mod throttle;
 
+/// The description of the routes of the hub, and schemathesis.
+#[cfg(feature = "hub")]
+mod openapi;
+
 /// The person as a peer: asked, notified, answering, within a budget.
 #[cfg(all(feature = "cli", feature = "server"))]
 mod person;

@@ -115,6 +115,7 @@ fn fault_log(world: &World) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
+// Requirement: Beyond 20
 #[test]
 fn person_answers_a_question_that_the_terminal_shows() {
     let world = World::new();
@@ -165,6 +166,7 @@ fn person_without_terminal_board_or_program_is_offline() {
     assert_eq!(follower.next()["question"], "which port?");
 }
 
+// Requirement: Beyond 20
 #[test]
 fn notify_command_gets_each_question_once_on_stdin() {
     let mut world = World::new();

@@ -174,7 +174,7 @@ mod tests {
     fn documented_codes_are_those_of_the_code() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/http.md");
         let document = std::fs::read_to_string(path).unwrap();
-        let section = document.split("\n## Refusals\n").nth(1).unwrap();
+        let section = document.split("\n## Errors\n").nth(1).unwrap();
         let section = section.split("\n## ").next().unwrap();
         let documented: BTreeSet<(String, String)> = section
             .lines()

@@ -162,9 +162,17 @@ fn add_headers(route: &RestRoute, parameters: &mut Vec<Value>) {
 
 fn request_body(route: &RestRoute, schema: &Map<String, Value>) -> Value {
     let names = route.parameters();
+    let property = |name: &String| {
+        let property = schema["properties"][name].clone();
+        if is_required(schema, name) {
+            property
+        } else {
+            or_null(property)
+        }
+    };
     let properties: Map<String, Value> = names
         .iter()
-        .map(|name| (name.clone(), schema["properties"][name].clone()))
+        .map(|name| (name.clone(), property(name)))
         .collect();
     let required: Vec<&String> = names.iter().filter(|it| is_required(schema, it)).collect();
     let mut body = json!({
@@ -179,6 +187,20 @@ fn request_body(route: &RestRoute, schema: &Map<String, Value>) -> Value {
         "required": !required.is_empty(),
         "content": { "application/json": { "schema": body } },
     })
+}
+
+/// Lets `null` stand for an absent value, as requests are read.
+fn or_null(mut schema: Value) -> Value {
+    if schema["type"].is_string() {
+        schema["type"] = json!([schema["type"], "null"]);
+    }
+    if let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        values.push(Value::Null);
+    }
+    if let Some(variants) = schema.get_mut("anyOf").and_then(Value::as_array_mut) {
+        variants.push(json!({ "type": "null" }));
+    }
+    schema
 }
 
 fn responses(route: &RestRoute) -> Value {

@@ -12,7 +12,7 @@ const SHARED: &[(&str, &str)] = &[
         "peer:string peer_id:string aliases:[string] liveness:string activity:string askable:boolean role:string~ \
          summary:string~ doing:string~ current_task:string~ agent:string~ host:string~ project:string~ git_root:string~ \
          git_branch:string~ epoch:integer started_at:string~ last_seen_at:string idle_seconds:integer~ quiet_until:string~ \
-         questions_waiting:integer held:string~ posted_turns:integer~ stops:integer~ claims:[HeldClaim] why?:[string]",
+         questions_waiting:integer held:string~ posted_turns:integer~ stops:integer~ claims:[HeldClaim] why?:[string]~",
     ),
     (
         "HeldClaim",
@@ -200,14 +200,6 @@ const RESULTS: &[(&str, &str)] = &[
         "events?:[Event] next?:integer status?:string questions?:[PendingQuestion] reason?:string chain?:[string] \
          type?:string seq?:integer types?:[string] truncated?:boolean hint?:string",
     ),
-    (
-        "board_status",
-        "you:string mesh:string version:string paused_until:string~",
-    ),
-    ("board_tasks", "tasks:[Task] counts:object"),
-    ("board_claims", "claims:[ClaimQueue]"),
-    ("board_messages", "messages:[Message]"),
-    ("board_memories", "memories:[Memory]"),
 ];
 
 /// Returns the shared schemas by name, with that of errors.

@@ -147,6 +147,8 @@ impl RouteRequest {
         let object: JsonObject = serde_json::from_slice(body)
             .map_err(|error| invalid(format!("the body must be one JSON object: {error}")))?;
         let names = route.parameters();
+        let schema = (route.entry().schema)();
+        let properties = &schema["properties"];
         for (name, value) in object {
             if !names.contains(&name) {
                 return Err(match name.as_str() {
@@ -159,7 +161,10 @@ impl RouteRequest {
                     _ => unknown("parameter", &name, names.iter()),
                 });
             }
-            self.arguments.insert(name, value);
+            // A null is as an absent value, unless the parameter takes any value.
+            if !value.is_null() || takes_any_value(&properties[&name]) {
+                self.arguments.insert(name, value);
+            }
         }
         Ok(())
     }
@@ -251,6 +256,11 @@ impl ParameterKind {
         arguments.insert(name, value);
         Ok(())
     }
+}
+
+fn takes_any_value(schema: &Value) -> bool {
+    let restricts = |keyword: &&str| schema.get(keyword).is_some();
+    !["type", "anyOf", "enum"].iter().any(restricts)
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {

@@ -35,41 +35,6 @@ const ENTRY: &[(&str, &str)] = &[("namespace", "namespace"), ("key", "key")];
 
 /// The routes.
 pub(super) const ROUTES: &[RestRoute] = &[
-    route(
-        Get,
-        "/v1/board/status",
-        "board_status",
-        "Who you are, and whether the mesh is paused",
-    )
-    .admin(),
-    route(
-        Get,
-        "/v1/board/tasks",
-        "board_tasks",
-        "List the tasks of all projects",
-    )
-    .admin(),
-    route(
-        Get,
-        "/v1/board/claims",
-        "board_claims",
-        "List all claims, each with its id",
-    )
-    .admin(),
-    route(
-        Get,
-        "/v1/board/messages",
-        "board_messages",
-        "List the newest messages between any peers",
-    )
-    .admin(),
-    route(
-        Get,
-        "/v1/board/memories",
-        "board_memories",
-        "Search the memories of all projects",
-    )
-    .admin(),
     route(Get, "/v1/status", "mesh_status", "The mesh in figures"),
     route(
         Get,
@@ -338,4 +303,39 @@ pub(super) const ROUTES: &[RestRoute] = &[
     route(Post, "/chat", "chat", "Post a message to everybody")
         .status(201)
         .special(Special::Chat),
+    route(
+        Get,
+        "/v1/board/status",
+        "board_status",
+        "Who you are, and whether the mesh is paused",
+    )
+    .admin(),
+    route(
+        Get,
+        "/v1/board/tasks",
+        "board_tasks",
+        "List the tasks of all projects",
+    )
+    .admin(),
+    route(
+        Get,
+        "/v1/board/claims",
+        "board_claims",
+        "List all claims, each with its id",
+    )
+    .admin(),
+    route(
+        Get,
+        "/v1/board/messages",
+        "board_messages",
+        "List the newest messages between any peers",
+    )
+    .admin(),
+    route(
+        Get,
+        "/v1/board/memories",
+        "board_memories",
+        "Search the memories of all projects",
+    )
+    .admin(),
 ];
