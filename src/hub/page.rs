@@ -64,11 +64,11 @@ static ETAG: LazyLock<String> = LazyLock::new(|| {
     for file in &FILES {
         hash.update(file.content);
     }
-    let digits: String = hash.finalize()[..16]
+    let hash = hash.finalize();
+    let number = hash[..8]
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("\"{digits}\"")
+        .fold(0, |number: u64, byte| (number << 8) | u64::from(*byte));
+    format!("\"{number:016x}\"")
 });
 
 /// Returns the routes of the page.

@@ -37,7 +37,7 @@ impl Mesh {
     ) -> Result<Vec<MemoryMatch>> {
         check_is_person(me)?;
         let scopes = self.read(|read| Ok(read.tx.memory_scopes()?))?;
-        self.recall_in(scopes, recall)
+        self.recall_in(&scopes, recall)
     }
 }
 

@@ -24,6 +24,8 @@ export class Api {
   /** @type {number[]} */
   #reads = [];
   #notBefore = 0;
+  #isRefused = false;
+  #onRefused;
 
   /**
    * @param {string} key
@@ -31,7 +33,14 @@ export class Api {
    */
   constructor(key, onRefused) {
     this.#key = key;
-    this.onRefused = onRefused;
+    this.#onRefused = onRefused;
+  }
+
+  /** Takes note that the key is not accepted any more: nothing is sent with it again. */
+  refuse() {
+    if (this.#isRefused) return;
+    this.#isRefused = true;
+    this.#onRefused();
   }
 
   get headers() {
@@ -64,6 +73,7 @@ export class Api {
    * @returns {Promise<any>}
    */
   async send(method, path, body) {
+    if (this.#isRefused) throw new ApiError(401, { message: "this tab is not signed in" });
     /** @type {Record<string, string>} */
     const headers = { ...this.headers, Accept: "application/json" };
     if (method !== "GET") headers["Content-Type"] = "application/json";
@@ -77,7 +87,7 @@ export class Api {
     if (response.status === 429) {
       this.#notBefore = Date.now() + 1000 * (Number(response.headers.get("Retry-After")) || 1);
     }
-    if (response.status === 401) this.onRefused();
+    if (response.status === 401) this.refuse();
     throw new ApiError(response.status, errorOf(text));
   }
 }

@@ -84,7 +84,7 @@ export class EventStream {
       });
       if (response.status === 401) {
         this.stop();
-        this.#api.onRefused();
+        this.#api.refuse();
       }
       if (!response.ok || !response.body) throw new Error(`the hub answered ${response.status}`);
       this.#failures = 0;

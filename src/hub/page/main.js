@@ -35,7 +35,7 @@ async function start() {
   ];
   listenToKeys(compose);
   byId("sign-out", HTMLButtonElement).addEventListener("click", () => {
-    api.send("POST", "/v1/board/sign-out", {}).catch(() => undefined).finally(() => api.onRefused());
+    api.send("POST", "/v1/board/sign-out", {}).catch(() => undefined).finally(() => api.refuse());
   });
   byId("signed-in", HTMLDivElement).hidden = false;
   board.start();

@@ -33,14 +33,14 @@ impl Mesh {
             .into_iter()
             .filter(|scope| recall.scope.is_none_or(|only| only == *scope))
             .map(|scope| scope_key(scope, project_scope).to_owned())
-            .collect();
-        self.recall_in(scopes, recall)
+            .collect::<Vec<_>>();
+        self.recall_in(&scopes, recall)
     }
 
     /// Returns the memories of these scopes that match, those of earlier scopes before those of later ones.
     pub(in crate::mesh) fn recall_in(
         &mut self,
-        scopes: Vec<String>,
+        scopes: &[String],
         recall: Recall,
     ) -> Result<Vec<MemoryMatch>> {
         let query = recall.query.map(Query::parse).transpose()?;
@@ -48,7 +48,7 @@ impl Mesh {
         let tags = rules::tags(recall.tags)?;
         self.read(|read| {
             let mut searched_scopes = Vec::new();
-            for scope in &scopes {
+            for scope in scopes {
                 if let Some(range) = read.tx.memory_range(scope)? {
                     searched_scopes.push((scope, range));
                 }
