@@ -1,27 +1,17 @@
 //! The hub: a read and a write over HTTP beside `/health`, an ask answered over HTTP beside the same over stdio, and the hub
 //! at rest.
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use claude_mesh::mesh::{KeyDraft, Mesh};
-use claude_mesh::model::PeerName;
-use claude_mesh::model::access_key::{KeyHolder, KeyScope};
-use claude_mesh::platform::SystemClock;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::ask::PAUSE;
+use crate::hub_client::{BenchHub, key};
 use crate::pin::{Pin, Side};
 use crate::table::{Goal, Line, Samples, Table};
-use crate::world::{BenchWorld, count_wake_ups, field, micros};
+use crate::world::{BenchWorld, count_wake_ups, micros};
 
-const CLI: &str = env!("CARGO_BIN_EXE_claude-mesh");
 /// How long the idle hub is observed.
 const REST_DURATION: Duration = Duration::from_secs(5);
-/// More requests than the rate limit of a key are made.
-const RATE: &str = "1000000";
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     table.group("hub", pin);
@@ -30,130 +20,6 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         ask(table, &BenchWorld::new(pin), rounds);
         rest(table, &BenchWorld::new(pin));
     });
-}
-
-/// A running hub.
-struct BenchHub {
-    process: Child,
-    address: String,
-}
-
-impl BenchHub {
-    fn start(world: &BenchWorld) -> Self {
-        let folder = world.project("hub");
-        let mut command: Command = world.command(CLI, &folder);
-        command
-            .args(["serve", "--addr", "127.0.0.1:0", "--json", "--rate", RATE])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let mut process = command.spawn().unwrap();
-        let stdout = BufReader::new(process.stdout.take().unwrap());
-        let mut started = String::new();
-        for line in stdout.lines() {
-            started += &line.unwrap();
-            if serde_json::from_str::<Value>(&started).is_ok() {
-                break;
-            }
-        }
-        let started: Value = serde_json::from_str(&started).unwrap();
-        let url = started["url"].as_str().unwrap();
-        let address = url.strip_prefix("http://").unwrap().trim_end_matches('/');
-        Self {
-            address: address.to_owned(),
-            process,
-        }
-    }
-
-    /// Returns a kept connection that sends the key of a peer.
-    fn client(&self, key: &str) -> BenchClient {
-        let stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        BenchClient {
-            reader: BufReader::new(stream.try_clone().unwrap()),
-            stream,
-            address: self.address.clone(),
-            key: key.to_owned(),
-        }
-    }
-}
-
-impl Drop for BenchHub {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Returns the key of a peer.
-fn key(world: &BenchWorld, name: &str) -> String {
-    let mut mesh = Mesh::open(&world.database(), Arc::new(SystemClock::new())).unwrap();
-    let draft = KeyDraft {
-        holder: KeyHolder::Peer(PeerName::fold(name)),
-        scope: KeyScope::Write,
-        project: Some(world.project("hub").to_string_lossy().into_owned()),
-        lifetime: None,
-    };
-    mesh.create_key(&draft).unwrap().0
-}
-
-/// One HTTP connection.
-struct BenchClient {
-    stream: TcpStream,
-    reader: BufReader<TcpStream>,
-    address: String,
-    key: String,
-}
-
-impl BenchClient {
-    fn send(&mut self, method: &str, path: &str, body: Option<&Value>) {
-        let (address, key) = (&self.address, &self.key);
-        let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\n"
-        );
-        let body = body.map(Value::to_string).unwrap_or_default();
-        if !body.is_empty() {
-            head += "Content-Type: application/json\r\nContent-Length: ";
-            head += &body.len().to_string();
-            head += "\r\n";
-        }
-        let request = format!("{head}\r\n{body}");
-        self.stream.write_all(request.as_bytes()).unwrap();
-    }
-
-    fn receive(&mut self) -> Value {
-        let mut length = 0;
-        let mut line = String::new();
-        loop {
-            line.clear();
-            assert!(
-                self.reader.read_line(&mut line).unwrap() > 0,
-                "the hub has closed"
-            );
-            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        self.reader.read_exact(&mut body).unwrap();
-        let body: Value = serde_json::from_slice(&body).unwrap();
-        assert!(body["error"].is_null(), "{body}");
-        body
-    }
-
-    fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> Value {
-        self.send(method, path, body);
-        self.receive()
-    }
-
-    /// Returns how long one request takes, in microseconds.
-    fn time(&mut self, method: &str, path: &str, body: Option<&Value>) -> f64 {
-        let began = Instant::now();
-        self.call(method, path, body);
-        micros(began.elapsed())
-    }
 }
 
 /// A read route and a write route beside `/health` and beside the same call over stdio.
@@ -269,9 +135,8 @@ fn rest(table: &mut Table, world: &BenchWorld) {
     for _ in 0..40 {
         hub.client(&key).call("GET", "/v1/status", None);
     }
-    let pid = i32::try_from(hub.process.id()).unwrap();
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let resident = field(&status, "VmRSS:") as f64 / 1024.0;
+    let pid = hub.pid();
+    let resident = hub.resident_kb() / 1024.0;
     let line = Line::number("hub: resident memory after 40 requests", "MB", resident);
     table.line(&line.goal(Goal::AtMost(15.0)));
     std::thread::sleep(Duration::from_secs(1));

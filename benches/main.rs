@@ -25,6 +25,12 @@ mod hook;
 /// The hub: its routes, an ask over HTTP, at rest.
 #[cfg(all(target_os = "linux", feature = "hub"))]
 mod hub;
+/// A hub and its clients.
+#[cfg(all(target_os = "linux", feature = "hub"))]
+mod hub_client;
+/// The live events of the hub: one event to a thousand listeners, the memory of a listener.
+#[cfg(all(target_os = "linux", feature = "hub"))]
+mod hub_events;
 /// Many processes post messages at the same time.
 #[cfg(target_os = "linux")]
 mod message;
@@ -82,12 +88,20 @@ struct Plan {
 }
 
 #[cfg(target_os = "linux")]
-const GROUPS: [&str; 8] = [
-    "ask", "wake", "hook", "server", "hub", "pending", "message", "recall",
+const GROUPS: [&str; 9] = [
+    "ask",
+    "wake",
+    "hook",
+    "server",
+    "hub",
+    "hub_events",
+    "pending",
+    "message",
+    "recall",
 ];
 
 #[cfg(target_os = "linux")]
-const USAGE: &str = "usage: cargo bench -- [ask] [wake] [hook] [server] [hub] [pending] [message] [recall] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
+const USAGE: &str = "usage: cargo bench -- [ask] [wake] [hook] [server] [hub] [hub_events] [pending] [message] [recall] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
   --pin      none: the scheduler chooses; same: all on one CPU; cross: the peer on another CPU than the rest
              (default: none, and for ask and wake also same)
   --rounds   measurements for each line (300); the noise of a machine needs some hundreds
@@ -131,57 +145,38 @@ fn run(arguments: &[String]) {
         std::process::exit(2);
     };
     let mut table = table::Table::new(plan.json);
-    let or = |pins: &[pin::Pin]| {
-        if plan.pins.is_empty() {
-            pins.to_vec()
-        } else {
-            plan.pins.clone()
-        }
-    };
     for group in &plan.groups {
-        match group.as_str() {
-            "ask" => {
-                for pin in or(&[pin::Pin::None, pin::Pin::Same]) {
-                    ask::measure(&mut table, pin, plan.rounds);
-                }
-            }
-            "wake" => {
-                for pin in or(&[pin::Pin::None, pin::Pin::Same]) {
-                    wake::measure(&mut table, pin, plan.rounds);
-                }
-            }
-            "hook" => {
-                for pin in or(&[pin::Pin::None]) {
-                    hook::measure(&mut table, pin, plan.rounds);
-                }
-            }
-            "server" => {
-                for pin in or(&[pin::Pin::None]) {
-                    server::measure(&mut table, pin, plan.rounds);
-                }
-            }
-            #[cfg(feature = "hub")]
-            "hub" => {
-                for pin in or(&[pin::Pin::None]) {
-                    hub::measure(&mut table, pin, plan.rounds);
-                }
-            }
-            "message" => {
-                for pin in or(&[pin::Pin::None]) {
-                    message::measure(&mut table, pin, plan.messages);
-                }
-            }
-            "recall" => {
-                for pin in or(&[pin::Pin::None]) {
-                    recall::measure(&mut table, pin, plan.rounds);
-                }
-            }
-            _ => {
-                for pin in or(&[pin::Pin::None]) {
-                    pending::measure(&mut table, pin, plan.rounds);
-                }
-            }
+        for pin in pins(&plan, group) {
+            measure(&mut table, group, (pin, &plan));
         }
     }
     table.end();
+}
+
+/// Returns the ways to pin that a group is measured with.
+#[cfg(target_os = "linux")]
+fn pins(plan: &Plan, group: &str) -> Vec<pin::Pin> {
+    match group {
+        _ if !plan.pins.is_empty() => plan.pins.clone(),
+        "ask" | "wake" => vec![pin::Pin::None, pin::Pin::Same],
+        _ => vec![pin::Pin::None],
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn measure(table: &mut table::Table, group: &str, (pin, plan): (pin::Pin, &Plan)) {
+    match group {
+        "ask" => ask::measure(table, pin, plan.rounds),
+        "wake" => wake::measure(table, pin, plan.rounds),
+        "hook" => hook::measure(table, pin, plan.rounds),
+        "server" => server::measure(table, pin, plan.rounds),
+        #[cfg(feature = "hub")]
+        "hub" => hub::measure(table, pin, plan.rounds),
+        #[cfg(feature = "hub")]
+        "hub_events" => hub_events::measure(table, pin, plan.rounds),
+        "pending" => pending::measure(table, pin, plan.rounds),
+        "message" => message::measure(table, pin, plan.messages),
+        "recall" => recall::measure(table, pin, plan.rounds),
+        _ => table.note(&format!("{group} is not in this build")),
+    }
 }

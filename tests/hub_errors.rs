@@ -92,7 +92,7 @@ fn wrong_request_has_its_status_and_error_object() {
 }
 
 #[test]
-fn body_that_is_too_deep_or_too_large_or_not_json_is_refused() {
+fn body_that_is_too_deep_or_long_or_not_json_is_refused() {
     let world = World::new();
     let hub = Hub::start(&world);
     let key = hub.key("ada", KeyScope::Write);
@@ -105,8 +105,6 @@ fn body_that_is_too_deep_or_too_large_or_not_json_is_refused() {
     let json_type = "application/json";
     let deep = format!("{{\"message\":{}", "[".repeat(200));
     check(&post(json_type, &deep), INVALID, "deep");
-    let big = json!({ "message": "x".repeat(1024 * 1024) }).to_string();
-    check(&post(json_type, &big), "413 too_large", "big");
     let long = json!({ "message": "ü".repeat(2001) }).to_string();
     check(&post(json_type, &long), "413 too_large", "long");
     let longest = json!({ "message": "ü".repeat(2000) }).to_string();

@@ -329,28 +329,15 @@ fn refused_http_requests_have_the_error_object() {
     let hub = Hub::start(&world);
     let key = hub.key("web", KeyScope::Write);
     let web = McpClient::new(&hub, &key, CURRENT);
-    let large = vec![b' '; 1024 * 1024 + 1];
-    for (header, body, status, code) in [
-        (
-            ("Accept", "application/json"),
-            &b"{}"[..],
-            406,
-            "not_acceptable",
-        ),
+    for (header, status, code) in [
+        (("Accept", "application/json"), 406, "not_acceptable"),
         (
             ("Content-Type", "text/plain"),
-            b"{}",
             415,
             "unsupported_media_type",
         ),
-        (("Mcp-Name", "x"), &large, 413, "too_large"),
     ] {
-        let body = if status == 406 {
-            ping().into_bytes()
-        } else {
-            body.to_vec()
-        };
-        let mut response = web.post(&[header], &body);
+        let mut response = web.post(&[header], ping().as_bytes());
         let refusal = response.next().unwrap();
         assert_eq!(response.status, status, "{refusal}");
         assert_eq!(refusal["error"]["code"], code);

@@ -83,10 +83,10 @@ fn unit_text(settings: &Settings, program: &Path, arguments: &[String]) -> Strin
     let mut words = vec![program.as_ref(), "serve"];
     words.extend(arguments.iter().map(String::as_str));
     let words: Vec<String> = words.into_iter().map(quoted).collect();
-    let mut service = format!("ExecStart={}", words.join(" "));
+    let mut lines = vec![format!("ExecStart={}", words.join(" "))];
     let mut add = |name: &str, value: &Path| {
         let assignment = format!("{name}={}", value.to_string_lossy());
-        service.push_str(&format!("\nEnvironment={}", quoted(&assignment)));
+        lines.push(format!("Environment={}", quoted(&assignment)));
     };
     if settings.mesh_home != settings.home.join(".claude-mesh") {
         add("CLAUDE_MESH_HOME", &settings.mesh_home);
@@ -96,7 +96,7 @@ fn unit_text(settings: &Settings, program: &Path, arguments: &[String]) -> Strin
     {
         add("MESH_DB_PATH", database);
     }
-    TEMPLATE.replace(TEMPLATE_START, &service)
+    TEMPLATE.replace(TEMPLATE_START, &lines.join("\n"))
 }
 
 /// Quotes a word for a unit file, in which `%` and `$` have a meaning too.

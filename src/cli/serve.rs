@@ -4,7 +4,6 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::http::HeaderValue;
 use clap::Args;
 use serde_json::json;
 
@@ -15,7 +14,7 @@ use crate::cli::{duration, hub_service};
 use crate::hub::{self, SafetyOptions, ServeError, ServeOptions, TlsFiles};
 use crate::platform::Settings;
 
-/// Serve the mesh over HTTP: a board for browsers, routes for scripts, MCP for other clients
+/// Serve the mesh over HTTP: a board, routes for scripts, MCP for other clients
 ///
 /// Each request needs a key (`claude-mesh key`); `claude-mesh board` opens the board. Programs of yours reach the hub by
 /// ~/.claude-mesh/hub.sock, or by the URL and the key in ~/.claude-mesh/hub.json.
@@ -44,9 +43,9 @@ pub(super) struct ServeArgs {
     /// A reverse proxy whose X-Forwarded-For is believed; may be repeated.
     #[arg(long, value_name = "IP")]
     trusted_proxy: Vec<IpAddr>,
-    /// The origin of a web page that may call the hub, for example https://tool.example; may be repeated.
-    #[arg(long, value_name = "ORIGIN", value_parser = web_origin)]
-    cors: Vec<HeaderValue>,
+    /// The origin of a web page that may call the hub: its scheme and host; may be repeated.
+    #[arg(long, value_name = "ORIGIN", value_parser = public_url)]
+    cors: Vec<String>,
     /// How many requests a key may send in 10 seconds.
     #[arg(
         long,
@@ -58,15 +57,22 @@ pub(super) struct ServeArgs {
     /// End after so long without a request or a listener.
     #[arg(long, value_name = "SPAN", value_parser = duration::span)]
     idle_exit: Option<Duration>,
+    #[command(flatten)]
+    service: ServiceArgs,
+    /// Leave the terminal: `claude-mesh board` starts a hub so.
+    #[arg(long, hide = true)]
+    detached: bool,
+}
+
+/// Whether the hub becomes a service, or ceases to be one.
+#[derive(Debug, Args)]
+struct ServiceArgs {
     /// Run as a service of yours: write a systemd unit with the other options, and start it.
     #[arg(long, conflicts_with_all = ["uninstall", "idle_exit", "detached"])]
     install: bool,
     /// Stop the service and remove its unit.
     #[arg(long)]
     uninstall: bool,
-    /// Leave the terminal: `claude-mesh board` starts a hub so.
-    #[arg(long, hide = true)]
-    detached: bool,
 }
 
 impl ServeArgs {
@@ -91,38 +97,35 @@ impl ServeArgs {
         );
         let proxies = self.trusted_proxy.iter();
         words.extend(proxies.map(|address| format!("--trusted-proxy={address}")));
-        let origins = self.cors.iter().filter_map(|origin| origin.to_str().ok());
-        words.extend(origins.map(|origin| format!("--cors={origin}")));
+        words.extend(self.cors.iter().map(|origin| format!("--cors={origin}")));
         words.push(format!("--rate={}", self.rate));
         words
     }
 }
 
-/// Parses an origin as a browser sends it: a scheme, a host, perhaps a port.
-fn web_origin(text: &str) -> Result<HeaderValue, String> {
-    let origin = public_url(text)?;
-    HeaderValue::from_str(&origin).map_err(|error| error.to_string())
-}
-
-/// Parses the public URL: a scheme, a host, perhaps a port. Returns it without a slash at the end.
+/// Parses the URL of a server: a scheme, a host, perhaps a port. Returns it without a slash at the end, as an origin is.
 fn public_url(text: &str) -> Result<String, String> {
     let url = text.trim_end_matches('/');
     let host = ["http://", "https://"]
         .into_iter()
         .find_map(|scheme| url.strip_prefix(scheme));
     match host {
-        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@']) => Ok(url.into()),
+        Some(host) if !host.is_empty() && is_host(host) => Ok(url.into()),
         _ => Err("expected a scheme and a host, for example https://mesh.example.org".into()),
     }
+}
+
+fn is_host(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains(['/', '?', '#', '@', '*'])
 }
 
 /// Runs `claude-mesh serve`.
 pub(super) fn serve(args: &ServeArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
-    if args.install {
+    if args.service.install {
         return hub_service::install(&settings, &args.for_service(&settings), json);
     }
-    if args.uninstall {
+    if args.service.uninstall {
         return hub_service::uninstall(&settings, json);
     }
     if args.detached {

@@ -26,7 +26,7 @@ pub(super) async fn authenticate(
     let found = match find_key(&hub, text).await? {
         Ok(found) => found,
         Err(problem) => {
-            hub.slow_down(address).await?;
+            hub.safety().slow_down(address, &hub.now()).await?;
             return Err(ApiError::unauthorized(&problem.to_string()));
         }
     };

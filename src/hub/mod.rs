@@ -30,6 +30,7 @@ mod running_calls;
 mod running_hub;
 mod safety;
 mod serve;
+mod serve_error;
 mod state;
 mod tls;
 
@@ -37,5 +38,6 @@ pub use hub_files::{board_page_path, log_path, remove_board_pages};
 pub use local_key::HTTP_LOCAL_PEER;
 pub use running_hub::{RunningHub, find_running_hub};
 pub use safety::SafetyOptions;
-pub use serve::{ServeError, ServeOptions, serve};
+pub use serve::{ServeOptions, serve};
+pub use serve_error::ServeError;
 pub use tls::TlsFiles;

@@ -1,7 +1,6 @@
 //! Starts and ends the hub: `claude-mesh serve`.
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,10 +20,10 @@ use crate::hub::port_owner::find_port_owner;
 use crate::hub::requests_in_use::{RequestsInUse, count_request};
 use crate::hub::routes;
 use crate::hub::safety::{Safety, SafetyOptions};
+use crate::hub::serve_error::ServeError;
 use crate::hub::state::Hub;
 use crate::hub::tls::{self, TlsFiles};
-use crate::model::Error;
-use crate::platform::{Fault, Settings, process};
+use crate::platform::{Settings, process};
 
 /// How long requests may run on after the signal to end.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,55 +41,6 @@ pub struct ServeOptions {
     pub safety: SafetyOptions,
     /// Ends after so long without a request.
     pub idle_exit: Option<Duration>,
-}
-
-/// Why the hub could not start or had to end.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The address cannot be used.
-    #[error("cannot listen on {address}: {source}{}", owner.as_deref().unwrap_or_default())]
-    Listen {
-        /// The address as given.
-        address: SocketAddr,
-        /// Why not.
-        source: io::Error,
-        /// Who listens there, as the end of the sentence.
-        owner: Option<String>,
-    },
-    /// A hub of this folder runs.
-    #[error("a hub runs already{}", url.as_deref().map(|url| format!(" at {url}")).unwrap_or_default())]
-    Running {
-        /// Its address, if it is known.
-        url: Option<String>,
-    },
-    /// Other machines could read the requests.
-    #[error(
-        "{address} can be reached from other machines, and plain HTTP shows them keys and texts"
-    )]
-    Exposed {
-        /// The address as given.
-        address: SocketAddr,
-    },
-    /// The files of TLS cannot be used.
-    #[error("cannot use {} for TLS: {problem}", path.display())]
-    Tls {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        problem: String,
-    },
-    /// The mesh or its folder cannot be used.
-    #[error(transparent)]
-    Mesh(#[from] Error),
-    /// The server failed.
-    #[error("the hub has failed: {0}")]
-    Io(#[from] io::Error),
-}
-
-impl From<Fault> for ServeError {
-    fn from(fault: Fault) -> Self {
-        Self::Mesh(fault.into())
-    }
 }
 
 /// Runs a hub until the process gets SIGINT or SIGTERM. Calls `on_start` with its URL when it accepts requests.

@@ -1,11 +1,9 @@
 //! The state that all requests of one hub share: its settings and the meshes it has opened.
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::hub::api_error::ApiError;
 use crate::hub::event_feed::EventFeed;
 use crate::hub::hub_mesh::HubMesh;
 use crate::hub::key_uses::KeyUses;
@@ -24,7 +22,7 @@ pub(super) struct Hub {
     stopping: watch::Sender<bool>,
     key_uses: KeyUses,
     running_calls: RunningCalls,
-    safety: Safety,
+    safety: Arc<Safety>,
 }
 
 impl Hub {
@@ -38,7 +36,7 @@ impl Hub {
             stopping: watch::Sender::new(false),
             key_uses: KeyUses::default(),
             running_calls: RunningCalls::default(),
-            safety,
+            safety: Arc::new(safety),
         }
     }
 
@@ -46,21 +44,8 @@ impl Hub {
         &self.settings
     }
 
-    pub(super) fn safety(&self) -> &Safety {
+    pub(super) fn safety(&self) -> &Arc<Safety> {
         &self.safety
-    }
-
-    /// Returns when the refusal of a wrong key or token may be sent; refuses at once if too many of them wait.
-    pub(super) async fn slow_down(
-        &self,
-        client: Option<IpAddr>,
-    ) -> std::result::Result<(), ApiError> {
-        let Some(address) = client else {
-            return Ok(());
-        };
-        let now_monotonic_ms = self.now().monotonic_ms;
-        let wrong_keys = &self.safety.wrong_keys;
-        wrong_keys.slow_down(address, now_monotonic_ms).await
     }
 
     pub(super) fn key_uses(&self) -> &KeyUses {

@@ -8,7 +8,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::hub::serve::ServeError;
+use crate::hub::serve_error::ServeError;
 
 /// The files of TLS, in PEM.
 #[derive(Debug, Clone)]

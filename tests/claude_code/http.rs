@@ -5,7 +5,9 @@ use std::process::Command;
 use claude_mesh::model::access_key::KeyScope;
 use serde_json::{Value, json};
 
+use super::asks::answer;
 use super::client::Lab;
+use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
 use crate::support::{Hub, McpClient, program, wait_until};
 
@@ -13,7 +15,7 @@ use crate::support::{Hub, McpClient, program, wait_until};
 fn hub(lab: &Lab) -> Hub {
     lab.set(
         "permissions",
-        json!({ "allow": ["Bash", "Read", "mcp__hub"] }),
+        json!({ "allow": ["Bash", "Read", "mcp__hub", "mcp__claude-mesh"] }),
     );
     let mut command = Command::new(program("claude-mesh"));
     command.env_clear().envs(lab.environment());
@@ -112,4 +114,26 @@ fn clients_over_http_ask_and_answer_each_other() {
 
     assert_eq!(asker.finish().result(), "it is 5433");
     assert_eq!(answerer.finish().result(), "answered frontend");
+}
+
+#[test]
+fn installed_session_answers_a_client_over_http() {
+    let Some(lab) = Lab::new() else { return };
+    let mesh = Mesh::install(&lab);
+    let hub = hub(&lab);
+    let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
+    add(&lab, &hub, &frontend, "web");
+    let idle = ScriptedApi::listen(|request| match request.peer_question_id() {
+        Some(id) => answer(&id),
+        None => say("back to my prompt"),
+    });
+    let asking = ScriptedApi::listen(asks);
+    let Some(terminal) = lab.session(&backend, &idle).interactive() else {
+        return;
+    };
+    mesh.wait_for_peer("backend");
+    let asker = lab.session(&frontend, &asking).headless("ask backend");
+
+    assert_eq!(asker.finish().result(), "it is 5433");
+    terminal.wait_for("back to my prompt");
 }

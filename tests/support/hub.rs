@@ -189,7 +189,13 @@ impl HubRequest<'_> {
     /// Sends the request without a body.
     #[track_caller]
     pub(crate) fn send(self) -> HubResponse {
-        let request = self.request.body(()).unwrap();
+        let writes = self.request.method_ref().is_some_and(|it| !it.is_safe());
+        // Otherwise the client announces a body of unknown length.
+        let mut sent = self.request;
+        if writes {
+            sent = sent.header("Content-Length", "0");
+        }
+        let request = sent.body(()).unwrap();
         HubResponse::read(self.hub.client.run(request).unwrap())
     }
 

@@ -52,7 +52,7 @@ async fn sign_in(State(hub): State<Arc<Hub>>, request: Request) -> Result<Json<V
     let (text, key) = match redeemed {
         Ok(signed_in) => signed_in,
         Err(problem) => {
-            hub.slow_down(client).await?;
+            hub.safety().slow_down(client, &hub.now()).await?;
             let hint = "`claude-mesh board` opens the board with another link.";
             return Err(ApiError::refused_sign_in(&problem.to_string(), hint));
         }

@@ -57,7 +57,7 @@ pub(super) fn router(hub: Arc<Hub>) -> Router {
         .method_not_allowed_fallback(no_method)
         .fallback(no_route)
         .layer(middleware::from_fn_with_state(
-            Arc::clone(&hub),
+            Arc::clone(hub.safety()),
             safety::check_head,
         ));
     safety::with_cors(routes, hub.safety())

@@ -22,10 +22,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{Extensions, HeaderMap, HeaderValue};
 
+use crate::hub::api_error::ApiError;
 use crate::hub::safety::client_address::client_address;
 use crate::hub::safety::key_rate::KeyRate;
 use crate::hub::safety::own_hosts::OwnHosts;
 use crate::hub::safety::wrong_keys::WrongKeys;
+use crate::platform::Moment;
 
 /// How the hub is protected.
 #[derive(Debug, Clone)]
@@ -35,17 +37,17 @@ pub struct SafetyOptions {
     /// The reverse proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpAddr>,
     /// The origins of web pages that may call it. Its own page needs none.
-    pub cors_origins: Vec<HeaderValue>,
+    pub cors_origins: Vec<String>,
     /// How many requests a key may send in 10 seconds.
     pub requests_per_10_seconds: std::num::NonZeroU32,
 }
 
 /// The protection of a running hub.
 pub(super) struct Safety {
-    pub(super) own_hosts: OwnHosts,
+    own_hosts: OwnHosts,
     pub(super) key_rate: KeyRate,
-    pub(super) wrong_keys: WrongKeys,
-    pub(super) cors_origins: Vec<HeaderValue>,
+    wrong_keys: WrongKeys,
+    cors_origins: Vec<HeaderValue>,
     trusted_proxies: Vec<IpAddr>,
 }
 
@@ -56,9 +58,25 @@ impl Safety {
             own_hosts: OwnHosts::new(bound, options.public_url.as_deref()),
             key_rate: KeyRate::new(options.requests_per_10_seconds),
             wrong_keys: WrongKeys::default(),
-            cors_origins: options.cors_origins,
+            cors_origins: options
+                .cors_origins
+                .iter()
+                .filter_map(|origin| origin.parse().ok())
+                .collect(),
             trusted_proxies: options.trusted_proxies,
         }
+    }
+
+    /// Returns when the refusal of a wrong key or token may be sent; refuses at once if too many of them wait.
+    pub(super) async fn slow_down(
+        &self,
+        client: Option<IpAddr>,
+        now: &Moment,
+    ) -> Result<(), ApiError> {
+        let Some(address) = client else {
+            return Ok(());
+        };
+        self.wrong_keys.slow_down(address, now.monotonic_ms).await
     }
 
     /// Returns the address of the client of a request; `None` for a program of the user at the socket.

@@ -1,7 +1,7 @@
 //! Reads the body of a request whole, before anything is done with it: it has a limit, and a client has to send it in time.
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::middleware::Next;
@@ -49,7 +49,7 @@ pub(super) async fn discard(mut body: Body) {
         while bytes < DISCARDED_BYTES_MAX
             && let Some(Ok(frame)) = body.frame().await
         {
-            bytes += frame.data_ref().map_or(0, |data| data.len());
+            bytes += frame.data_ref().map_or(0, Bytes::len);
         }
     };
     // The refusal is sent also to a client that is slow.

@@ -11,20 +11,18 @@ use crate::hub::api_error::ApiError;
 use crate::hub::connection::RequestSource;
 use crate::hub::safety::Safety;
 use crate::hub::safety::request_body::{BODY_BYTES_MAX, announces_too_much, discard, has_body};
-use crate::hub::state::Hub;
 
 /// The longest path with query, in bytes.
 const URI_BYTES_MAX: usize = 8 * 1024;
 
 /// Refuses a request by its head.
 pub(in crate::hub) async fn check_head(
-    State(hub): State<Arc<Hub>>,
+    State(safety): State<Arc<Safety>>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let safety = hub.safety();
-    check_host(safety, &request)?;
-    check_origin(safety, request.method(), request.headers())?;
+    check_host(&safety, &request)?;
+    check_origin(&safety, request.method(), request.headers())?;
     let target = request.uri().path_and_query();
     if target.is_some_and(|target| target.as_str().len() > URI_BYTES_MAX) {
         return Err(ApiError::new(
