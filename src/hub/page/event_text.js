@@ -36,7 +36,6 @@ const SENTENCES = {
   "state.changed": ({ subject, data }) => `${data.deleted ? "deleted" : "set"} ${subject}, version ${data.version}`,
   "memory.changed": ({ data }) => `${data.forgotten ? "erased" : "remembered"} ${data.key ?? `a memory of the ${data.scope}`}`,
   "key.created": ({ subject }) => `created the key ${subject}`,
-  "key.rotated": ({ subject }) => `rotated the key ${subject}`,
   "key.revoked": ({ subject }) => `revoked the key ${subject}`,
   "task.created": ({ data }) => `created a task: ${data.title}`,
   "task.deleted": ({ data }) => `deleted the task ${data.title}`,
