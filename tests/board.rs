@@ -102,7 +102,8 @@ fn everything_a_person_does_at_the_board_is_theirs() {
             "claim.released",
             "memory.changed",
             "question.declined",
-            "peer.forgotten"
+            "peer.forgotten",
+            "key.revoked"
         ]
     );
 }

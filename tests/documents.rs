@@ -29,8 +29,9 @@ fn read(path: &str) -> String {
 fn pages() -> BTreeSet<String> {
     std::fs::read_dir(root().join("docs"))
         .unwrap()
-        .map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()))
-        .filter(|path| path.ends_with(".md"))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .map(|path| format!("docs/{}", path.file_name().unwrap().to_str().unwrap()))
         .collect()
 }
 

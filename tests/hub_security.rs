@@ -35,8 +35,8 @@ fn send_raw(hub: &Hub, request: &str) -> (u16, String) {
 
 /// Returns the head of a request with these header lines.
 fn head(request_line: &str, lines: &[&str]) -> String {
-    let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
-    format!("{request_line} HTTP/1.1\r\n{lines}Connection: close\r\n\r\n")
+    let lines = lines.join("\r\n");
+    format!("{request_line} HTTP/1.1\r\nConnection: close\r\n{lines}\r\n\r\n")
 }
 
 /// Returns the message of a refusal, whose form is checked.

@@ -108,70 +108,76 @@ fn siblings_form_no_import_cycle() {
     assert!(report.is_empty(), "import cycles:\n{report}");
 }
 
+/// Returns where code with one of these patterns lies outside the allowed files of `src`.
+fn misplaced(module: &str, allowed: &[&str], patterns: &[&str]) -> Vec<String> {
+    let mut violations = Vec::new();
+    for (relative, source) in sources("src") {
+        let code = source.split("#[cfg(test)]").next().unwrap();
+        if allowed.iter().any(|allowed| relative.starts_with(allowed)) {
+            continue;
+        }
+        let found = patterns.iter().filter(|pattern| code.contains(**pattern));
+        violations
+            .extend(found.map(|pattern| format!("{relative}: {pattern} belongs to {module}")));
+    }
+    violations
+}
+
 #[test]
 fn module_specific_code_stays_in_its_module() {
-    let mut violations = Vec::new();
-    let mut forbid = |module: &str, allowed: &[&str], patterns: &[&str]| {
-        for (relative, source) in sources("src") {
-            let code = source.split("#[cfg(test)]").next().unwrap();
-            if allowed.iter().any(|allowed| relative.starts_with(allowed)) {
-                continue;
-            }
-            violations.extend(
-                patterns
-                    .iter()
-                    .filter(|pattern| code.contains(**pattern))
-                    .map(|pattern| format!("{relative}: {pattern} belongs to {module}")),
-            );
-        }
-    };
-    forbid(
-        "store",
-        &["store/"],
-        &["rusqlite::", "SELECT ", "INSERT INTO", "PRAGMA "],
-    );
-    forbid(
-        "platform/settings.rs",
-        &["platform/settings.rs"],
-        &["env::var"],
-    );
-    forbid(
-        "the programs' own modules",
-        &["cli/", "hooks/", "mcp/", "main.rs"],
-        &["println!", "eprintln!", "process::exit"],
-    );
-    forbid(
-        "wake",
-        &["wake/watcher.rs", "wake/shared_listener.rs", "lib.rs"],
-        &["notify::"],
-    );
-    forbid("mcp and hub", &["mcp/", "hub/"], &["rmcp::"]);
-    forbid(
-        "the servers",
-        &["mcp/", "hub/", "tools/async_driver.rs"],
-        &["tokio::"],
-    );
-    forbid("hub", &["hub/"], &["axum::", "hyper::", "tower::"]);
-    forbid("tools", &["tools/", "hub/operations/"], &["schemars::"]);
-    forbid("cli", &["cli/", "main.rs"], &["clap::"]);
-    forbid(
-        "claude_code",
-        &["claude_code/"],
-        &["crossSessionInbound", "asyncRewake"],
-    );
-    // The demo plays Claude Code, and quoted text must not contain its tags.
-    forbid(
-        "claude_code",
-        &["claude_code/", "cli/demo/", "platform/foreign_text.rs"],
-        &[
-            "cross-session-message",
-            "task-notification",
-            "hookSpecificOutput",
-            "hook_event_name",
-            "procStart",
-        ],
-    );
-    assert_eq!(violations, Vec::<String>::new());
+    let rules: [(&str, &[&str], &[&str]); 5] = [
+        (
+            "store",
+            &["store/"],
+            &["rusqlite::", "SELECT ", "INSERT INTO", "PRAGMA "],
+        ),
+        (
+            "platform/settings.rs",
+            &["platform/settings.rs"],
+            &["env::var"],
+        ),
+        (
+            "the programs' own modules",
+            &["cli/", "hooks/", "mcp/", "main.rs"],
+            &["println!", "eprintln!", "process::exit"],
+        ),
+        (
+            "claude_code",
+            &["claude_code/"],
+            &["crossSessionInbound", "asyncRewake"],
+        ),
+        // The demo plays Claude Code, and quoted text must not contain its tags.
+        (
+            "claude_code",
+            &["claude_code/", "cli/demo/", "platform/foreign_text.rs"],
+            &[
+                "cross-session-message",
+                "task-notification",
+                "hookSpecificOutput",
+                "hook_event_name",
+                "procStart",
+            ],
+        ),
+    ];
+    let violations = rules.map(|(module, allowed, patterns)| misplaced(module, allowed, patterns));
+    assert_eq!(violations.concat(), Vec::<String>::new());
+}
+
+#[test]
+fn libraries_are_used_only_by_their_modules() {
+    let servers = ["mcp/", "hub/", "tools/async_driver.rs"];
+    let watchers = ["wake/watcher.rs", "wake/shared_listener.rs", "lib.rs"];
+    let http = [" axum::", " hyper::", " tower::", "(axum::", "<axum::"];
+    let rules: [(&str, &[&str], &[&str]); 6] = [
+        ("wake", &watchers, &["notify::"]),
+        ("mcp and hub", &["mcp/", "hub/"], &["rmcp::"]),
+        ("the servers", &servers, &["tokio::"]),
+        ("hub", &["hub/"], &http),
+        ("tools", &["tools/", "hub/operations/"], &["schemars::"]),
+        ("cli", &["cli/", "main.rs"], &["clap::"]),
+    ];
+    let violations = rules.map(|(module, allowed, patterns)| misplaced(module, allowed, patterns));
+    assert_eq!(violations.concat(), Vec::<String>::new());
 }
 
 #[test]

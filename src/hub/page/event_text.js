@@ -35,6 +35,8 @@ const SENTENCES = {
   "claim.reaped": ({ subject, data }) => `lost ${subject}: its ${data.why === "lease" ? "lease expired" : "session has ended"}`,
   "state.changed": ({ subject, data }) => `${data.deleted ? "deleted" : "set"} ${subject}, version ${data.version}`,
   "memory.changed": ({ data }) => `${data.forgotten ? "erased" : "remembered"} ${data.key ?? `a memory of the ${data.scope}`}`,
+  "key.created": ({ subject }) => `created the key ${subject}`,
+  "key.revoked": ({ subject }) => `revoked the key ${subject}`,
   "task.created": ({ data }) => `created a task: ${data.title}`,
   "task.deleted": ({ data }) => `deleted the task ${data.title}`,
   "task.updated": ({ data }) => {

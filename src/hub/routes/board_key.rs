@@ -12,6 +12,7 @@ use crate::hub::api_error::ApiError;
 use crate::hub::caller::Caller;
 use crate::hub::hub_files::remove_board_pages;
 use crate::hub::log::log;
+use crate::hub::safety;
 use crate::hub::state::Hub;
 use crate::model::Refusal;
 use crate::model::access_key::KeyHolder;
@@ -44,6 +45,7 @@ async fn sign_in(State(hub): State<Arc<Hub>>, request: Request) -> Result<Json<V
     let client = hub
         .safety()
         .client_address(&parts.extensions, &parts.headers);
+    safety::require_json(&parts.headers)?;
     let SignIn { token } = read_sign_in(body).await?;
     let mesh = hub.default_mesh()?;
     let redeemed = mesh

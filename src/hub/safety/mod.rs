@@ -14,7 +14,7 @@ mod response_headers;
 mod wrong_keys;
 
 pub(super) use cors::with_cors;
-pub(super) use request_body::read_body;
+pub(super) use request_body::{read_body, require_json};
 pub(super) use request_head::check_head;
 pub(super) use response_headers::add_headers;
 

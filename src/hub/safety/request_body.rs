@@ -3,11 +3,10 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body_util::BodyExt;
-use hyper::header;
 
 use crate::hub::api_error::ApiError;
 
@@ -24,6 +23,9 @@ pub(in crate::hub) async fn read_body(request: Request, next: Next) -> Result<Re
     let (parts, body) = request.into_parts();
     let read = tokio::time::timeout(BODY_TIMEOUT, collect(body)).await;
     let body = read.map_err(|_| ApiError::body_too_slow(BODY_TIMEOUT))??;
+    if !body.is_empty() {
+        require_json(&parts.headers)?;
+    }
     Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
 }
 
@@ -63,8 +65,30 @@ pub(super) fn announces_too_much(headers: &HeaderMap) -> bool {
     length.is_some_and(|length| length > BODY_BYTES_MAX as u64)
 }
 
-/// Returns whether a request has a body.
-pub(super) fn has_body(headers: &HeaderMap) -> bool {
+/// Returns whether a request says that it has a body. One without a length may be empty.
+pub(super) fn announces_body(headers: &HeaderMap) -> bool {
     let length = headers.get(header::CONTENT_LENGTH);
-    headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
+    match length {
+        Some(length) => length != "0",
+        None => {
+            headers.contains_key(header::CONTENT_TYPE)
+                && headers.contains_key(header::TRANSFER_ENCODING)
+        }
+    }
+}
+
+/// Refuses a body of another type: a page of another server can send some of them without asking the hub first.
+pub(in crate::hub) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default();
+    if kind.trim().eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "the body of a request is JSON",
+        "Send it with `Content-Type: application/json`.",
+    ))
 }

@@ -10,7 +10,9 @@ use axum::response::Response;
 use crate::hub::api_error::ApiError;
 use crate::hub::connection::RequestSource;
 use crate::hub::safety::Safety;
-use crate::hub::safety::request_body::{BODY_BYTES_MAX, announces_too_much, discard, has_body};
+use crate::hub::safety::request_body::{
+    BODY_BYTES_MAX, announces_body, announces_too_much, discard, require_json,
+};
 
 /// The longest path with query, in bytes.
 const URI_BYTES_MAX: usize = 8 * 1024;
@@ -32,7 +34,9 @@ pub(in crate::hub) async fn check_head(
             "Send long texts in the body.",
         ));
     }
-    check_type(request.headers())?;
+    if announces_body(request.headers()) {
+        require_json(request.headers())?;
+    }
     if announces_too_much(request.headers()) {
         discard(request.into_body()).await;
         return Err(ApiError::body_too_large(BODY_BYTES_MAX));
@@ -79,23 +83,4 @@ fn check_origin(safety: &Safety, method: &Method, headers: &HeaderMap) -> Result
         "a web page of another server may not write here",
         "`claude-mesh serve --cors ORIGIN` permits one.",
     ))
-}
-
-fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
-    if has_body(headers) && !is_json(headers) {
-        return Err(ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            "the body of a request is JSON",
-            "Send it with `Content-Type: application/json`.",
-        ));
-    }
-    Ok(())
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default();
-    kind.trim().eq_ignore_ascii_case("application/json")
 }
