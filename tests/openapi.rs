@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use claude_mesh::model::access_key::KeyScope;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::documents::table;
 use crate::other_clients::{Package, Registry};
@@ -56,12 +56,39 @@ fn table_of_routes_is_that_of_the_openapi_document() {
     );
 }
 
+/// Gives a mesh something of each kind, from the peer bo to the peer fuzz.
+#[track_caller]
+fn populate(hub: &Hub) {
+    let bo = hub.key("bo", KeyScope::Write);
+    let question = json!({ "to": "fuzz", "question": "which port?" });
+    for (path, body) in [
+        ("/v1/questions?wait=0", question),
+        ("/v1/messages", json!({ "to": "fuzz", "body": "hello" })),
+        ("/v1/topics", json!({ "topics": ["ops"] })),
+        ("/v1/claims", json!({ "resource": "deploy" })),
+        (
+            "/v1/tasks",
+            json!({ "title": "docs", "assigned_to": "fuzz" }),
+        ),
+        (
+            "/v1/memories",
+            json!({ "text": "5433", "key": "port", "scope": "mesh" }),
+        ),
+        ("/v1/events", json!({ "type": "project.built" })),
+    ] {
+        let (status, result) = hub.post(path, &bo, body);
+        assert!((200..300).contains(&status), "{path}: {result}");
+    }
+}
+
 /// Lets schemathesis send valid and invalid requests for each route with a key of this scope.
 #[track_caller]
 fn run_schemathesis(program: &Path, scope: KeyScope) {
     let world = World::new();
     let hub = Hub::start(&world);
     let key = hub.key("fuzz", scope);
+    hub.get("/v1/inbox", &key);
+    populate(&hub);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance");
     let output = world
         .command(program.to_str().unwrap(), &world.home())
