@@ -56,19 +56,19 @@ fn table_of_routes_is_that_of_the_openapi_document() {
     );
 }
 
-/// Gives a mesh something of each kind, from the peer bo to the peer fuzz.
+/// Gives a mesh something of each kind, from the peer bo to the caller.
 #[track_caller]
-fn populate(hub: &Hub) {
+fn populate(hub: &Hub, caller: &Value) {
     let bo = hub.key("bo", KeyScope::Write);
-    let question = json!({ "to": "fuzz", "question": "which port?" });
+    let question = json!({ "to": caller, "question": "which port?" });
     for (path, body) in [
         ("/v1/questions?wait=0", question),
-        ("/v1/messages", json!({ "to": "fuzz", "body": "hello" })),
+        ("/v1/messages", json!({ "to": caller, "body": "hello" })),
         ("/v1/topics", json!({ "topics": ["ops"] })),
         ("/v1/claims", json!({ "resource": "deploy" })),
         (
             "/v1/tasks",
-            json!({ "title": "docs", "assigned_to": "fuzz" }),
+            json!({ "title": "docs", "assigned_to": caller }),
         ),
         (
             "/v1/memories",
@@ -87,8 +87,7 @@ fn run_schemathesis(program: &Path, scope: KeyScope) {
     let world = World::new();
     let hub = Hub::start(&world);
     let key = hub.key("fuzz", scope);
-    hub.get("/v1/inbox", &key);
-    populate(&hub);
+    populate(&hub, &hub.get("/v1/inbox", &key).1["you"]);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance");
     let output = world
         .command(program.to_str().unwrap(), &world.home())
