@@ -86,7 +86,7 @@ mod tests {
 
     /// Begins a late response, makes it, and returns all that is sent.
     async fn sent_late(response: Response) -> String {
-        let (send, sent) = oneshot::channel();
+        let (responder, sent) = oneshot::channel();
         let late = within(SHORT, response_on(sent)).await;
         assert_eq!(late.headers()[header::CONTENT_TYPE], "text/event-stream");
         let mut stream = late.into_body().into_data_stream();
@@ -96,7 +96,7 @@ mod tests {
         };
         push(stream.next().await.unwrap());
         push(stream.next().await.unwrap());
-        send.send(response).unwrap();
+        responder.send(response).unwrap();
         while let Some(chunk) = stream.next().await {
             push(chunk);
         }
@@ -134,11 +134,11 @@ mod tests {
     #[test]
     fn closed_stream_drops_the_response_that_is_made() {
         run(async {
-            let (send, sent) = oneshot::channel();
+            let (responder, sent) = oneshot::channel();
             let late = within(SHORT, response_on(sent)).await;
-            assert!(!send.is_closed());
+            assert!(!responder.is_closed());
             drop(late);
-            assert!(send.is_closed(), "nobody makes the response any more");
+            assert!(responder.is_closed(), "nobody makes the response any more");
         });
     }
 }
