@@ -392,7 +392,7 @@ fn gc_reports_the_removed_rows_of_each_kind() {
     let again = world.cli(&world.home(), &["gc"]).out;
     assert_eq!(
         again,
-        "removed: 0 questions, 0 memories, 0 events, 0 sessions, 0 messages, 0 state, 0 claims, 0 tasks, 0 mailboxes; \
+        "removed: 0 questions, 0 memories, 0 events, 0 sessions, 0 messages, 0 state, 0 claims, 0 tasks, 0 mailboxes, 0 keys, 0 requests; \
          0 bytes freed\n"
     );
 }

@@ -1,6 +1,6 @@
 //! Checks the texts of questions and answers before anything is stored: not empty, not too large, no secret.
 use crate::model::question::TEXT_BYTES_MAX;
-use crate::model::validate::{check_secret, check_size};
+use crate::model::text_checks::{check_secret, check_size};
 use crate::model::{Refusal, Result};
 
 /// Refuses a text that has fewer than `min_bytes` bytes, is too large, or, without `force`, looks like a secret.

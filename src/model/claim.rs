@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::refusal::Refusal;
-use crate::model::validate::{check_secret, check_size};
+use crate::model::text_checks::{check_secret, check_size};
 
 /// The longest name of a resource in bytes, as given.
 pub const RESOURCE_BYTES_MAX: usize = 512;

@@ -1,6 +1,6 @@
 //! Checks memories and parses search queries. A query is data: no character in it is an operator of the full-text search.
 use super::{Refusal, Result};
-use crate::model::validate::check_size;
+use crate::model::text_checks::check_size;
 
 /// The longest key in characters.
 pub const KEY_CHARS_MAX: usize = 256;

@@ -22,9 +22,9 @@ pub mod secret;
 pub mod state;
 mod state_entry;
 pub mod task;
+pub mod text_checks;
 pub mod throttle;
 pub mod tokenize;
-pub mod validate;
 
 pub use claim::{ClaimMode, ClaimState};
 pub use event::{Event, EventKind};

@@ -4,7 +4,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::refusal::{Refusal, Result};
-use crate::model::validate::{check_secret, check_size};
+use crate::model::text_checks::{check_secret, check_size};
 use crate::platform::text::cut_chars;
 
 pub use super::state_entry::StateEntry;

@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
-use crate::model::validate::{check_secret, check_size};
+use crate::model::text_checks::{check_secret, check_size};
 use crate::platform::clock::rfc3339;
 
 /// The longest title in characters.

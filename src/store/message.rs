@@ -270,14 +270,19 @@ impl Tx<'_> {
         if !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
-        self.sql
+        let messages: rusqlite::Result<Vec<Message>> = self
+            .sql
             .prepare_cached(&format!(
                 "SELECT {MESSAGE_COLUMNS}, m.body FROM (SELECT id FROM message WHERE expires_at_ms IS NULL OR expires_at_ms > ?1
                      ORDER BY id DESC LIMIT ?2) v
-                 CROSS JOIN message m ON m.id = v.id LEFT JOIN peer p ON p.id = m.to_peer ORDER BY m.id DESC"
+                 CROSS JOIN message m ON m.id = v.id LEFT JOIN peer p ON p.id = m.to_peer"
             ))?
             .query_map(params![self.now.wall_ms, limit], Message::from_row)?
-            .collect()
+            .collect();
+        let mut messages = messages?;
+        // A join promises no order, and SQLite would sort the rows with their texts.
+        messages.sort_unstable_by_key(|message| std::cmp::Reverse(message.id));
+        Ok(messages)
     }
 
     /// Returns the number of messages that a peer has not read, with these topics in addition to the subscribed ones.

@@ -11,7 +11,7 @@ use crate::model::message::{
     BROADCASTS_A_MINUTE, EVERYONE, KEY_CHARS_MAX, MessageType, Recipient, SUBJECT_CHARS_MAX, SentTo,
 };
 use crate::model::peer::Address;
-use crate::model::validate::check_secret;
+use crate::model::text_checks::check_secret;
 use crate::model::{EventKind, Liveness, PeerKind, Refusal, Result};
 use crate::platform::id::MessageId;
 use crate::store::{IdempotencyMatch, MessageTarget, NewMessage, Peer, Session};
