@@ -89,7 +89,7 @@ async fn find_key_in(
     problem: &mut KeyProblem,
 ) -> Result<Option<(AccessKey, Arc<HubMesh>)>, ApiError> {
     for mesh in meshes {
-        match mesh.with_mesh(|mesh| mesh.verify_key(text)).await? {
+        match mesh.verify_key(text).await? {
             Ok(key) => return Ok(Some((key, Arc::clone(mesh)))),
             Err(KeyProblem::Unknown) => {}
             Err(other) => *problem = other,

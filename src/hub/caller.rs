@@ -126,7 +126,6 @@ impl Drop for CallGuard<'_> {
     fn drop(&mut self) {
         self.0.session.touch(&self.0.mesh.now());
         self.0.session.count_call(false);
-        self.0.mesh.call_ended();
     }
 }
 

@@ -310,7 +310,6 @@ impl LogReader {
         if let Some(session) = self.session.take() {
             session.touch(&self.feed.mesh.now());
             session.count_call(false);
-            self.feed.mesh.call_ended();
         }
     }
 }

@@ -197,7 +197,6 @@ impl Drop for Listening {
     fn drop(&mut self) {
         self.session.touch(&self.mesh.now());
         self.session.count_listener(false);
-        self.mesh.call_ended();
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::hub::hub_session::{HubSession, Speaker};
+use crate::hub::known_state::KnownState;
 use crate::mesh::{JoinRequest, Mesh, MeshOptions};
+use crate::model::access_key::{AccessKey, KeyProblem};
 use crate::model::{PeerKind, Result};
 use crate::platform::id::WaitId;
 use crate::platform::isolation::MeshLocation;
@@ -29,8 +31,9 @@ pub(super) struct HubMesh {
     sessions: Mutex<HashMap<Speaker, Arc<HubSession>>>,
     listener: SharedListener,
     next_instance: AtomicU32,
+    known_state: Mutex<KnownState>,
     waits_to_end: Mutex<Vec<WaitId>>,
-    /// Notified when a session begins, ends a call, or a wait is left to end: the maintenance task looks then.
+    /// Notified when a session begins or a wait is left to end: the maintenance task looks then.
     changed: Notify,
 }
 
@@ -61,6 +64,7 @@ impl HubMesh {
                 sessions: Mutex::default(),
                 listener,
                 next_instance: AtomicU32::new(1),
+                known_state: Mutex::default(),
                 waits_to_end: Mutex::default(),
                 changed: Notify::new(),
             }
@@ -89,6 +93,15 @@ impl HubMesh {
         .await
     }
 
+    /// Returns the key with that text, or why it is refused.
+    pub(super) async fn verify_key(
+        &self,
+        text: &str,
+    ) -> Result<std::result::Result<AccessKey, KeyProblem>> {
+        self.with_mesh(|mesh| self.known_state().verify_key(mesh, text))
+            .await
+    }
+
     /// Returns the session of a speaker. It registers with its first call. Its project is that of its peer, else that of
     /// `folder`.
     pub(super) async fn session(&self, speaker: &Speaker, folder: &str) -> Result<Arc<HubSession>> {
@@ -111,9 +124,11 @@ impl HubMesh {
         };
         let instance = self.next_instance.fetch_add(1, Ordering::Relaxed);
         let session = Arc::new(HubSession::new(speaker.clone(), project, instance));
-        self.sessions()
-            .insert(speaker.clone(), Arc::clone(&session));
-        Ok(session)
+        // Another request of the speaker may have been faster.
+        let mut sessions = self.sessions();
+        Ok(Arc::clone(
+            sessions.entry(speaker.clone()).or_insert(session),
+        ))
     }
 
     /// Returns the session of the person.
@@ -152,11 +167,14 @@ impl HubMesh {
     /// Registers a session unless it is registered: the first call, the file was replaced, or the session was ended.
     fn register(&self, mesh: &mut Mesh, session: &HubSession) -> Result<()> {
         let replaced = mesh.reopen_if_replaced()?;
-        if !replaced
-            && let Ok(handle) = session.handle()
-            && let Some(handle) = mesh.refresh(&handle)?
-        {
-            return session.set_handle(handle, mesh.doorbells());
+        if !replaced && let Ok(handle) = session.handle() {
+            if self.known_state().is_registered(handle.session) {
+                return Ok(());
+            }
+            if let Some(handle) = mesh.refresh(&handle)? {
+                self.known_state().add_session(handle.session);
+                return session.set_handle(handle, mesh.doorbells());
+            }
         }
         if let Some(earlier) = session.take_handle() {
             self.listener.remove(earlier.session);
@@ -190,11 +208,6 @@ impl HubMesh {
         self.changed.notify_one();
     }
 
-    /// Tells the maintenance task that a call has ended.
-    pub(super) fn call_ended(&self) {
-        self.changed.notify_one();
-    }
-
     /// Deletes the rows of waits that have ended: a session with such a row counts as waiting, and is not woken.
     pub(super) async fn delete_ended_waits(&self) {
         loop {
@@ -211,23 +224,21 @@ impl HubMesh {
     /// Ends the sessions whose lease has ended. Returns the time until the next lease ends, `None` if there is none.
     fn end_expired_sessions(&self) -> Option<Duration> {
         let now = self.now();
-        let mut next_ms = None;
+        let mut next_ms: Option<i64> = None;
         let mut expired = Vec::new();
-        self.sessions()
-            .retain(|_, session| match session.lease_ends_in_ms(&now) {
-                Some(ms) if ms <= 0 => {
-                    expired.push(Arc::clone(session));
-                    false
-                }
-                left_ms => {
-                    next_ms = [next_ms, left_ms].into_iter().flatten().min();
-                    true
-                }
-            });
+        self.sessions().retain(|_, session| {
+            let left_ms = session.lease_ends_in_ms(&now);
+            if left_ms <= 0 {
+                expired.push(Arc::clone(session));
+                return false;
+            }
+            next_ms = Some(next_ms.map_or(left_ms, |next_ms| next_ms.min(left_ms)));
+            true
+        });
         for session in expired {
             self.unregister(&session, "its lease has ended");
         }
-        next_ms.map(|ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
+        next_ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
     }
 
     /// Ends a session because its peer wants that. Returns whether it was registered.
@@ -277,6 +288,12 @@ impl HubMesh {
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<Speaker, Arc<HubSession>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known_state(&self) -> MutexGuard<'_, KnownState> {
+        self.known_state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waits(&self) -> MutexGuard<'_, Vec<WaitId>> {

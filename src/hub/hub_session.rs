@@ -164,14 +164,14 @@ impl HubSession {
         }
     }
 
-    /// Returns in how many milliseconds the lease ends; `None` while a call runs or a stream listens.
-    pub(super) fn lease_ends_in_ms(&self, now: &Moment) -> Option<i64> {
+    /// Returns in how many milliseconds the lease ends: at the earliest, while a call runs or a stream listens.
+    pub(super) fn lease_ends_in_ms(&self, now: &Moment) -> i64 {
+        let lease_ms = self.ttl_ms.load(Ordering::Relaxed) + GRACE_MS;
         if self.in_use.load(Ordering::Relaxed) > 0 {
-            return None;
+            return lease_ms;
         }
         let last_ms = self.last_request_monotonic_ms.load(Ordering::Relaxed);
-        let lease_ms = self.ttl_ms.load(Ordering::Relaxed) + GRACE_MS;
-        Some(last_ms.saturating_add(lease_ms) - now.monotonic_ms)
+        last_ms.saturating_add(lease_ms) - now.monotonic_ms
     }
 
     fn registration(&self) -> MutexGuard<'_, Registration> {

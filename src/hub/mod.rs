@@ -16,6 +16,7 @@ mod hub_files;
 mod hub_mesh;
 mod hub_session;
 mod key_uses;
+mod known_state;
 mod local_key;
 mod log;
 mod mcp_endpoint;

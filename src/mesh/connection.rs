@@ -58,6 +58,12 @@ impl Mesh {
         self.store.reopen_if_replaced()
     }
 
+    /// Returns a mark of the state of the mesh: another one after any commit by any program.
+    #[cfg(feature = "hub")]
+    pub fn change_mark(&self) -> std::result::Result<crate::store::ChangeMark, Fault> {
+        self.store.change_mark()
+    }
+
     /// Copies the WAL into the database file and refreshes the planner's statistics; a server does this while idle.
     pub fn checkpoint_and_optimize(&mut self) -> Result<()> {
         self.store.checkpoint_and_optimize()

@@ -17,6 +17,16 @@ use crate::model::{Error, Result};
 use crate::platform::{Fault, Moment, permissions};
 use crate::store::wal::{CheckpointMode, WalPageCount, checkpoint};
 
+/// A mark of a state of a database, as one open connection sees it.
+#[cfg(feature = "hub")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeMark {
+    replacements: u32,
+    /// Changes with each commit of another connection.
+    by_others: i64,
+    own_changes: u64,
+}
+
 /// An open database.
 #[derive(Debug)]
 pub struct Store {
@@ -107,6 +117,23 @@ impl Store {
     #[cfg(feature = "hub")]
     pub(crate) fn replacements(&self) -> u32 {
         self.replacements
+    }
+
+    /// Returns a mark of the state of the database: another one after any commit by any program.
+    #[cfg(feature = "hub")]
+    pub(crate) fn change_mark(&self) -> std::result::Result<ChangeMark, Fault> {
+        let with_path = |error| fault(&self.path, error);
+        let mut statement = self
+            .connection
+            .prepare_cached("PRAGMA data_version")
+            .map_err(with_path)?;
+        Ok(ChangeMark {
+            replacements: self.replacements,
+            by_others: statement
+                .query_row([], |row| row.get(0))
+                .map_err(with_path)?,
+            own_changes: self.connection.total_changes(),
+        })
     }
 
     /// Runs an operation as one writing transaction, which is rolled back if the operation fails.

@@ -62,6 +62,8 @@ mod wal;
 pub(crate) use access_key::NewKey;
 pub use claim::{Claim, NewClaim};
 pub use connect::Options;
+#[cfg(feature = "hub")]
+pub use database::ChangeMark;
 pub use database::Store;
 pub use database_path::check_database_path;
 pub use memory::Memory;

@@ -1,0 +1,63 @@
+//! What a mesh was found to say about keys and sessions, for as long as nothing is committed to it: most requests need not
+//! read it again.
+use std::collections::{HashMap, HashSet};
+
+use sha2::{Digest, Sha256};
+
+use crate::mesh::Mesh;
+use crate::model::Result;
+use crate::model::access_key::{AccessKey, KeyProblem};
+use crate::platform::id::SessionId;
+use crate::store::ChangeMark;
+
+/// How many keys and sessions are remembered; more begin anew.
+const ENTRIES_MAX: usize = 1024;
+
+/// The valid keys and registered sessions of one state of a mesh.
+#[derive(Default)]
+pub(super) struct KnownState {
+    mark: Option<ChangeMark>,
+    /// By the hash of their text.
+    keys: HashMap<[u8; 32], AccessKey>,
+    sessions: HashSet<SessionId>,
+}
+
+impl KnownState {
+    /// Returns the key with that text, or why it is refused.
+    pub(super) fn verify_key(
+        &mut self,
+        mesh: &mut Mesh,
+        text: &str,
+    ) -> Result<std::result::Result<AccessKey, KeyProblem>> {
+        let mark = mesh.change_mark()?;
+        if self.mark != Some(mark) {
+            *self = Self::default();
+            self.mark = Some(mark);
+        }
+        let hash: [u8; 32] = Sha256::digest(text).into();
+        if let Some(key) = self.keys.get(&hash) {
+            return Ok(key
+                .problem(mesh.now().wall_ms)
+                .map_or_else(|| Ok(key.clone()), Err));
+        }
+        let found = mesh.verify_key(text)?;
+        if let Ok(key) = &found
+            && self.keys.len() < ENTRIES_MAX
+        {
+            self.keys.insert(hash, key.clone());
+        }
+        Ok(found)
+    }
+
+    /// Returns whether a session was registered in the state that the last key was read in.
+    pub(super) fn is_registered(&self, session: SessionId) -> bool {
+        self.sessions.contains(&session)
+    }
+
+    /// Remembers that a session is registered.
+    pub(super) fn add_session(&mut self, session: SessionId) {
+        if self.sessions.len() < ENTRIES_MAX {
+            self.sessions.insert(session);
+        }
+    }
+}
