@@ -2,12 +2,14 @@
 //! fallback; nothing is lost or half-written, and the server keeps running.
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+#[cfg(feature = "hub")]
+use crate::support::Hub;
 use crate::support::fault_reports::{
     EVENTS, HOOK_TIME_LIMIT, assert_all_tools_refuse, assert_hooks_print_nothing,
     assert_intact_and_empty, assert_server_responds, assert_storage_refusal, hook_payload,
@@ -67,11 +69,7 @@ fn full_disk_refuses_a_question_until_space_is_freed() {
     bo.call("mesh_status", json!({}));
     let inside = PathBuf::from(format!("/proc/{}/root{}", ada.pid(), folder.display()));
     let filler = inside.join("filler");
-    let mut file = fs::File::create(&filler).unwrap();
-    for size in [64 * 1024, 4 * 1024, 1] {
-        while file.write_all(&vec![0; size]).is_ok() {}
-    }
-    drop(file);
+    fill_disk(&filler);
     let large = "y".repeat(65_000);
     let ask = json!({ "to": "bo", "question": large, "context": large });
     for _ in 0..3 {
@@ -93,6 +91,53 @@ fn full_disk_refuses_a_question_until_space_is_freed() {
     let id = bo.next_question();
     assert_eq!(bo.send_reply(&id, "5433")["status"], "answered");
     assert_eq!(asking.result()["answer"], "5433");
+}
+
+/// Fills the disk of a file that is created.
+fn fill_disk(filler: &Path) {
+    let mut file = fs::File::create(filler).unwrap();
+    for size in [64 * 1024, 4 * 1024, 1] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
+}
+
+#[cfg(feature = "hub")]
+#[test]
+fn hub_with_a_full_disk_reads_and_later_writes_again() {
+    let Some(how) = private_mount_command("full disk under a hub") else {
+        return;
+    };
+    let world = World::new();
+    let folder = world.home().join(".claude-mesh");
+    fs::create_dir(&folder).unwrap();
+    let script = "mount -t tmpfs -o size=12m,mode=700 tmpfs \"$HOME/.claude-mesh\" && exec \"$@\"";
+    let mut command = world.command("unshare", &world.home());
+    command
+        .args(how.split(' ').skip(1))
+        .args(["/bin/sh", "-c", script, "sh"])
+        .arg(program("claude-mesh"));
+    let hub = Hub::spawn(command, world.home(), &[]);
+    let inside = PathBuf::from(format!("/proc/{}/root{}", hub.pid(), folder.display()));
+    let record = fs::read(inside.join("hub.json")).unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    let key = record["key"].as_str().unwrap();
+    let message = json!({ "to": "*", "body": "y".repeat(65_000) });
+    assert_eq!(hub.get("/v1/messages", key).0, 200);
+    let filler = inside.join("filler");
+    fill_disk(&filler);
+    for _ in 0..3 {
+        let (status, body) = hub.post("/v1/messages", key, message.clone());
+        assert_eq!((status, &body["error"]["code"]), (500, &json!("storage")));
+        let text = body["error"]["message"].as_str().unwrap();
+        assert!(text.contains("the disk is full"), "{text}");
+        assert_eq!(
+            hub.get("/v1/messages?filter=all", key).1["messages"],
+            json!([])
+        );
+    }
+    fs::remove_file(&filler).unwrap();
+    let (status, body) = hub.post("/v1/messages", key, message.clone());
+    assert!(status < 300 && body["message_id"].is_string(), "{body}");
 }
 
 #[test]
