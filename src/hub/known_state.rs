@@ -10,7 +10,7 @@ use crate::model::access_key::{AccessKey, KeyProblem};
 use crate::platform::id::SessionId;
 use crate::store::ChangeMark;
 
-/// How many keys and sessions are remembered; more begin anew.
+/// How many keys, and how many sessions, are remembered. Others are read at each request.
 const ENTRIES_MAX: usize = 1024;
 
 /// The valid keys and registered sessions of one state of a mesh.
