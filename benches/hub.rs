@@ -29,12 +29,13 @@ fn routes(table: &mut Table, world: &BenchWorld, rounds: usize) {
     let hub = BenchHub::start(world);
     let mut client = hub.client(&key);
     let (mut health, mut read) = (Samples::default(), Samples::default());
-    let mut settling_read = Samples::default();
+    let (mut read_after_commit, mut settling_read) = (Samples::default(), Samples::default());
     let (mut write, mut stdio) = (Samples::default(), Samples::default());
     for round in 0..=rounds {
         let body = json!({ "to": "topic:ci", "body": format!("build {round}") });
         let spans = [
             client.time("GET", "/health", None),
+            client.time("GET", "/v1/state/default", None),
             client.time("GET", "/v1/state/default", None),
             client.time("GET", "/v1/claims", None),
             client.time("POST", "/v1/messages", Some(&body)),
@@ -45,9 +46,10 @@ fn routes(table: &mut Table, world: &BenchWorld, rounds: usize) {
         // The first request of a kind registers and compiles statements.
         if round > 0 {
             health.add(spans[0]);
-            read.add(spans[1]);
-            settling_read.add(spans[2]);
-            write.add(spans[3]);
+            read_after_commit.add(spans[1]);
+            read.add(spans[2]);
+            settling_read.add(spans[3]);
+            write.add(spans[4]);
             stdio.add(over_stdio);
         }
     }
