@@ -328,3 +328,28 @@ fn peers_are_read_described_quieted_and_removed() {
         "default"
     );
 }
+
+/// A lease lasts for its time and 30 seconds, which this test waits for.
+#[test]
+fn peer_over_http_leaves_when_its_lease_ends() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let (ada, bo) = (
+        hub.key("ada", KeyScope::Write),
+        hub.key("bo", KeyScope::Write),
+    );
+    let (status, you) = hub.post("/v1/peers/me", &bo, json!({ "ttl_seconds": 5 }));
+    assert_eq!(status, 200, "{you}");
+    let (_, waited) = hub.get("/v1/events?types=peer.left&wait=55", &ada);
+    let left = &waited["events"][0];
+    assert_eq!(left["subject"], "bo", "{waited}");
+    assert_eq!(left["data"]["reason"], "its lease has ended");
+    let (_, peers) = hub.get("/v1/peers", &ada);
+    assert_eq!(
+        (&peers["you"], &peers["peers"]),
+        (&json!("ada"), &json!([]))
+    );
+    assert_eq!(hub.get("/v1/peers/bo", &ada).1["askable"], false);
+    hub.get("/v1/inbox", &bo);
+    assert_eq!(hub.get("/v1/peers/bo", &ada).1["askable"], true);
+}
