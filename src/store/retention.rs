@@ -140,7 +140,7 @@ impl Tx<'_> {
         }
         self.sql
             .prepare_cached(
-                "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE at_ms < ?1 LIMIT ?2)",
+                "DELETE FROM idempotency WHERE (key_id, idempotency_key) IN (SELECT key_id, idempotency_key FROM idempotency WHERE at_ms < ?1 LIMIT ?2)",
             )?
             .execute(params![self.now.wall_ms - DAY_MS, 10 * ROWS_MAX])
     }
