@@ -169,7 +169,8 @@ impl HubMesh {
         let replaced = mesh.reopen_if_replaced()?;
         if !replaced && let Ok(handle) = session.handle() {
             if self.known_state().is_registered(handle.session) {
-                return Ok(());
+                // A board that begins to listen takes the lock here.
+                return session.set_handle(handle, mesh.doorbells());
             }
             if let Some(handle) = mesh.refresh(&handle)? {
                 self.known_state().add_session(handle.session);
