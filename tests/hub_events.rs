@@ -282,6 +282,10 @@ fn person_can_be_asked_only_while_a_board_listens() {
     let mut stream = EventStream::open(&hub, PROJECT_EVENTS, &key);
     writer.emit_numbers(0..1);
     expect_numbers(&mut stream, 0..1);
+    // The board is registered, and nothing is committed before it listens.
+    for _ in 0..2 {
+        assert_eq!(hub.get("/v1/status", &board).0, 200);
+    }
     askable(Some(false));
     let boards = [(); 2].map(|()| EventStream::open(&hub, "/events", &board));
     askable(Some(true));
