@@ -198,7 +198,7 @@ fn axe_finds_nothing_serious_and_drafts_stay() {
     }
 }
 
-/// With `CLAUDE_MESH_TEST_PICTURES=1` the pictures of the documents are made anew.
+/// With `CLAUDE_MESH_TEST_PICTURES=1` this test writes the pictures of the documents again.
 #[test]
 fn board_fits_desktop_and_phone() {
     let world = World::new();

@@ -250,7 +250,7 @@ impl LogReader {
         Ok(())
     }
 
-    /// Reads on from a number, and tells it to the listeners: they read what was before it themselves.
+    /// Continues after an event number and publishes it: the listeners read earlier events from the log themselves.
     fn begin_at(&mut self, seq: i64, log: u32) {
         (self.after, self.log) = (seq, log);
         self.publish(seq, FrameContent::Begin);

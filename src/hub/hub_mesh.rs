@@ -11,7 +11,7 @@ use crate::hub::known_state::KnownState;
 use crate::mesh::{JoinRequest, Mesh, MeshOptions};
 use crate::model::access_key::{AccessKey, KeyProblem};
 use crate::model::{PeerKind, Result};
-use crate::platform::id::WaitId;
+use crate::platform::id::{SessionId, WaitId};
 use crate::platform::isolation::MeshLocation;
 use crate::platform::project::Project;
 use crate::platform::{Clock, Moment, Settings, SystemClock, process};
@@ -20,6 +20,9 @@ use crate::wake::SharedListener;
 
 /// How long the end of a session waits for the write lock at most.
 const UNREGISTER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The pause before what failed in the maintenance is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// One open mesh with the sessions of its callers.
 pub(super) struct HubMesh {
@@ -203,7 +206,7 @@ impl HubMesh {
         request.instance(session.instance())
     }
 
-    /// Takes note that a wait has ended whose row must be deleted.
+    /// Records that a wait has ended whose row must be deleted.
     pub(super) fn queue_wait_to_end(&self, wait: WaitId) {
         self.waits().push(wait);
         self.changed.notify_one();
@@ -222,32 +225,40 @@ impl HubMesh {
         }
     }
 
-    /// Ends the sessions whose lease has ended. Returns the time until the next lease ends, `None` if there is none.
-    fn end_expired_sessions(&self) -> Option<Duration> {
-        let now = self.now();
-        let mut next_ms: Option<i64> = None;
-        let mut expired = Vec::new();
-        self.sessions().retain(|_, session| {
-            let left_ms = session.lease_ends_in_ms(&now);
-            if left_ms <= 0 {
-                expired.push(Arc::clone(session));
-                return false;
-            }
-            next_ms = Some(next_ms.map_or(left_ms, |next_ms| next_ms.min(left_ms)));
-            true
-        });
-        for session in expired {
-            self.unregister(&session, "its lease has ended");
+    /// Ends the sessions whose lease has ended. Returns the time until it is to be called again, `None` if there is no
+    /// session. One that cannot be ended now, because the disk is full for example, is tried again.
+    async fn end_expired_sessions(&self) -> Option<Duration> {
+        let sessions: Vec<Arc<HubSession>> = self.sessions().values().cloned().collect();
+        let mut next: Option<Duration> = None;
+        for session in sessions {
+            let left = match session.lease_left(&self.now()) {
+                Some(left) => left,
+                None => match self.end_expired_session(&session).await {
+                    Ok(()) => continue,
+                    Err(_) => RETRY_PAUSE,
+                },
+            };
+            next = Some(next.map_or(left, |next| next.min(left)));
         }
-        next_ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
+        next
     }
 
-    /// Ends a session because its peer wants that. Returns whether it was registered.
-    pub(super) fn end_session(&self, session: &HubSession) -> bool {
-        self.sessions().remove(session.speaker());
-        let was_registered = session.handle().is_ok();
-        self.unregister(session, "it unregistered");
-        was_registered
+    /// Ends a session unless a request has come meanwhile.
+    async fn end_expired_session(&self, session: &HubSession) -> Result<()> {
+        self.with_mesh(|mesh| {
+            if session.lease_left(&self.now()).is_none() {
+                self.unregister(mesh, session, "its lease has ended")?;
+                self.sessions().remove(session.speaker());
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends a session because its peer wants that; the next request registers it again. Returns whether it was registered.
+    pub(super) async fn end_session(&self, session: &HubSession) -> Result<bool> {
+        self.with_mesh(|mesh| self.unregister(mesh, session, "it unregistered"))
+            .await
     }
 
     /// Ends all sessions, because the hub ends.
@@ -257,25 +268,27 @@ impl HubMesh {
             .drain()
             .map(|(_, session)| session)
             .collect();
+        let mut mesh = self.lock();
+        mesh.set_lock_timeout(UNREGISTER_BUSY_TIMEOUT);
         for session in sessions {
-            self.unregister(&session, reason);
+            // If it fails, the next reader finds that the process of the session has ended.
+            let _ = self.unregister(&mut mesh, &session, reason);
         }
     }
 
-    fn unregister(&self, session: &HubSession, reason: &str) {
-        let Some(handle) = session.take_handle() else {
-            return;
+    /// Ends a session in the mesh, then here. Returns whether it was registered.
+    fn unregister(&self, mesh: &mut Mesh, session: &HubSession, reason: &str) -> Result<bool> {
+        let Ok(handle) = session.handle() else {
+            return Ok(false);
         };
+        mesh.unregister(handle.session, reason)?;
+        session.take_handle();
         self.listener.remove(handle.session);
-        let mut mesh = self.lock();
-        mesh.set_lock_timeout(UNREGISTER_BUSY_TIMEOUT);
-        // If it fails, the next reader finds that the process of the session has ended.
-        let _ = mesh.unregister(handle.session, reason);
-        mesh.set_lock_timeout(BUSY_TIMEOUT);
+        Ok(true)
     }
 
     /// Wakes the calls of a session whose doorbell was written; of all sessions if it is not known which.
-    fn signal(&self, session: Option<crate::platform::id::SessionId>) {
+    fn signal(&self, session: Option<SessionId>) {
         for candidate in self.sessions().values() {
             if session.is_none() || candidate.id() == session {
                 candidate.signal();
@@ -312,7 +325,10 @@ async fn maintain(mesh: std::sync::Weak<HubMesh>) {
             return;
         };
         mesh.delete_ended_waits().await;
-        let next = mesh.end_expired_sessions();
+        let mut next = mesh.end_expired_sessions().await;
+        if !mesh.waits().is_empty() {
+            next = Some(next.map_or(RETRY_PAUSE, |next| next.min(RETRY_PAUSE)));
+        }
         let changed = mesh.changed.notified();
         match next {
             None => changed.await,

@@ -1,6 +1,7 @@
 //! The session of one caller of the hub: a peer by its key, or the person by a board.
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -130,7 +131,7 @@ impl HubSession {
         self.signals.send_modify(|count| *count += 1);
     }
 
-    /// Takes note of a request: the lease begins again.
+    /// Records a request: the lease begins again.
     pub(super) fn touch(&self, now: &Moment) {
         self.last_request_monotonic_ms
             .store(now.monotonic_ms, Ordering::Relaxed);
@@ -164,14 +165,17 @@ impl HubSession {
         }
     }
 
-    /// Returns in how many milliseconds the lease ends: at the earliest, while a call runs or a stream listens.
-    pub(super) fn lease_ends_in_ms(&self, now: &Moment) -> i64 {
+    /// Returns how long the lease lasts: at least that long, while a call runs or a stream listens. `None` if it has ended.
+    pub(super) fn lease_left(&self, now: &Moment) -> Option<Duration> {
         let lease_ms = self.ttl_ms.load(Ordering::Relaxed) + GRACE_MS;
-        if self.in_use.load(Ordering::Relaxed) > 0 {
-            return lease_ms;
-        }
-        let last_ms = self.last_request_monotonic_ms.load(Ordering::Relaxed);
-        last_ms.saturating_add(lease_ms) - now.monotonic_ms
+        let left_ms = if self.in_use.load(Ordering::Relaxed) > 0 {
+            lease_ms
+        } else {
+            let last_ms = self.last_request_monotonic_ms.load(Ordering::Relaxed);
+            last_ms.saturating_add(lease_ms) - now.monotonic_ms
+        };
+        let left_ms = u64::try_from(left_ms).ok().filter(|left_ms| *left_ms > 0)?;
+        Some(Duration::from_millis(left_ms))
     }
 
     fn registration(&self) -> MutexGuard<'_, Registration> {

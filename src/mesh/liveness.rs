@@ -23,7 +23,7 @@ pub(in crate::mesh) struct HostView {
     pub(in crate::mesh) wake_budget: u32,
     /// How many questions an hour all sessions together may ask the person.
     pub(in crate::mesh) person_budget: u32,
-    /// Tells the person of this machine of questions.
+    /// Notifies the person of this machine of questions.
     pub(in crate::mesh) person_notifier: Option<PersonNotifier>,
     registry: Option<PathBuf>,
 }

@@ -18,7 +18,7 @@ pub struct MeshOptions {
     pub wake_budget: u32,
     /// How many questions an hour all sessions together may ask the person.
     pub person_budget: u32,
-    /// Tells the person of questions while nothing shows them; `None` if no such program is set.
+    /// Notifies the person of questions while nothing shows them; `None` if no such program is set.
     pub person_notifier: Option<PersonNotifier>,
     /// How long closed questions and events are kept, in milliseconds.
     pub keep_ms: i64,

@@ -1,4 +1,4 @@
-//! Tells the person of a question by a program: the command of the user, or `claude-mesh` for the desktop.
+//! Notifies the person of a question by running a program: the command of the user, or `claude-mesh` for the desktop.
 //!
 //! The program is run without a shell. Text of peers reaches it on stdin only. A program that fails or hangs fails no
 //! operation: the fault goes to the fault log.
@@ -18,7 +18,7 @@ const REASON: &str = "a session asks you";
 /// The name of this part in the fault log.
 const FAULT_SOURCE: &str = "person-notifier";
 
-/// A program that tells the person of questions.
+/// A program that notifies the person of questions.
 #[derive(Debug, Clone)]
 pub struct PersonNotifier {
     program: PathBuf,

@@ -1,6 +1,7 @@
 //! A write that names an idempotency key: the same one again gets the stored response.
-use axum::http::{HeaderMap, HeaderName, StatusCode};
 use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::hub::api_error::ApiError;
 use crate::hub::caller::Caller;
@@ -71,12 +72,16 @@ impl RunningRequest {
                     body: response,
                 }))
             }
-            IdempotencyOutcome::Running { since_ms } => Err(conflict(&format!(
-                "a request with this Idempotency-Key has run since {} without a result",
-                rfc3339(since_ms)
-            ))),
+            IdempotencyOutcome::Running { since_ms } => Err(conflict(
+                &format!(
+                    "a request with this Idempotency-Key has run since {} without a result",
+                    rfc3339(since_ms)
+                ),
+                "It may have been carried out: repeat it later; if the hub was killed meanwhile, read what there is before you send it with another key.",
+            )),
             IdempotencyOutcome::OtherRequest => Err(conflict(
                 "another request had this Idempotency-Key; nothing was changed",
+                "Use another Idempotency-Key for another request; repeat a request with the same body.",
             )),
         }
     }
@@ -106,11 +111,6 @@ impl Drop for RunningRequest {
     }
 }
 
-fn conflict(problem: &str) -> ApiError {
-    ApiError::new(
-        StatusCode::CONFLICT,
-        "conflict",
-        problem,
-        "Use another Idempotency-Key for another request; repeat a request with the same body.",
-    )
+fn conflict(problem: &str, hint: &str) -> ApiError {
+    ApiError::new(StatusCode::CONFLICT, "conflict", problem, hint)
 }

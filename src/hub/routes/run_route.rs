@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::hub::api_error::ApiError;
 use crate::hub::caller::Caller;
+use crate::hub::log::log;
 use crate::hub::routes::idempotent_request::{
     Begun, IDEMPOTENT_REPLAYED, RunningRequest, StoredResponse,
 };
@@ -49,7 +50,12 @@ impl RouteCall {
             }
             Begun::Running(running) => {
                 let (status, body) = self.run(read).await?;
-                running.complete(status, &body.to_string()).await?;
+                // It has been carried out, so its client gets the result also if that cannot be stored.
+                if let Err(error) = running.complete(status, &body.to_string()).await {
+                    log(&format!(
+                        "a result was not stored for its Idempotency-Key: {error}"
+                    ));
+                }
                 Ok(self.response(status, &body))
             }
             Begun::Stored(StoredResponse { status, body }) => {
@@ -80,7 +86,7 @@ impl RouteCall {
         match route.special {
             Special::OwnName => self.check_own_name(request.path_parameter("name")).await?,
             Special::Unregister if self.is_own_name(request.path_parameter("name")).await? => {
-                let ended = caller.mesh().end_session(caller.session());
+                let ended = caller.mesh().end_session(caller.session()).await?;
                 return Ok((StatusCode::OK, json!({ "unregistered": ended })));
             }
             Special::Unregister => caller.require(KeyScope::Admin)?,

@@ -74,7 +74,7 @@ pub struct AskedQuestion {
     pub held: Option<Throttled>,
     /// Other peers of the project that can be asked.
     pub same_project: Vec<String>,
-    /// Whether a program tells the person of the question.
+    /// Whether a program notifies the person of the question.
     pub notifies_person: bool,
 }
 
@@ -140,7 +140,7 @@ impl Mesh {
         Ok(outcome)
     }
 
-    /// Starts the program that tells the person, after the commit.
+    /// Starts the program that notifies the person, after the commit.
     fn notify_person(&self, me: &SessionHandle, draft: &QuestionDraft, asked: &[AskedQuestion]) {
         let Some(notifier) = &self.host.person_notifier else {
             return;
