@@ -300,6 +300,22 @@ fn person_can_be_asked_only_while_a_board_listens() {
     });
 }
 
+#[test]
+fn board_that_unregisters_keeps_one_session_for_its_stream() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let board = hub.board_key();
+    let mut stream = EventStream::open(&hub, PROJECT_EVENTS, &board);
+    assert_eq!(hub.delete("/v1/peers/me", &board).1["unregistered"], true);
+    assert_eq!(hub.get("/v1/status", &board).0, 200);
+    Writer::new(&hub).emit_numbers(0..1);
+    expect_numbers(&mut stream, 0..1);
+    let live = "SELECT count(*) FROM session WHERE agent = 'board' AND ended_at_ms IS NULL";
+    let live: u32 = world.rows().query_row(live, [], |row| row.get(0)).unwrap();
+    assert_eq!(live, 1);
+    assert_eq!(is_person_askable(&world, &hub.mesh()), Some(true));
+}
+
 /// Appends events without waking anybody, in one transaction.
 fn insert_events(world: &World, count: u32) {
     let mut rows = world.rows();
