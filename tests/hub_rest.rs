@@ -353,3 +353,26 @@ fn peer_over_http_leaves_when_its_lease_ends() {
     hub.get("/v1/inbox", &bo);
     assert_eq!(hub.get("/v1/peers/bo", &ada).1["askable"], true);
 }
+
+#[test]
+fn keys_of_one_peer_work_in_their_own_folders() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let keys = ["one", "two"].map(|folder| {
+        let folder = world.project(folder);
+        let created = world.cli(&folder, &["key", "create", "--peer", "ci", "--json"]);
+        created.json()["key"].as_str().unwrap().to_owned()
+    });
+    let titles = |key: &str| {
+        let (_, listed) = hub.get("/v1/tasks", key);
+        let tasks = listed["tasks"].as_array().unwrap().clone();
+        tasks
+            .into_iter()
+            .map(|task| task["title"].clone())
+            .collect::<Vec<_>>()
+    };
+    hub.post("/v1/tasks", &keys[0], json!({ "title": "of one" }));
+    hub.post("/v1/tasks", &keys[1], json!({ "title": "of two" }));
+    assert_eq!(titles(&keys[0]), ["of one"]);
+    assert_eq!(titles(&keys[1]), ["of two"]);
+}

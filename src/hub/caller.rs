@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::hub::api_error::ApiError;
 use crate::hub::hub_mesh::HubMesh;
-use crate::hub::hub_session::{HubSession, Speaker};
+use crate::hub::hub_session::{CallerSession, Speaker};
 use crate::hub::state::Hub;
 use crate::mesh::StopReason;
 use crate::model::Result;
@@ -21,7 +21,7 @@ use crate::tools::{self, AsyncCaller, Effect, JsonObject, Operation, Step, ToolE
 pub(super) struct Caller {
     key: AccessKey,
     mesh: Arc<HubMesh>,
-    session: Arc<HubSession>,
+    session: CallerSession,
     stopping: watch::Receiver<bool>,
     /// Whether its calls wait.
     waits: bool,
@@ -64,7 +64,7 @@ impl Caller {
         &self.mesh
     }
 
-    pub(super) fn session(&self) -> &Arc<HubSession> {
+    pub(super) fn session(&self) -> &CallerSession {
         &self.session
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 
 use crate::hub::hub_mesh::HubMesh;
-use crate::hub::hub_session::HubSession;
+use crate::hub::hub_session::CallerSession;
 use crate::model::event::EventFilter;
 use crate::model::{Event, EventKind, Result};
 use crate::platform::id::{SessionId, WaitId};
@@ -154,7 +154,7 @@ async fn read_until_unused(feed: Arc<EventFeed>) {
 /// The reader of the log while somebody listens.
 struct LogReader {
     feed: Arc<EventFeed>,
-    session: Option<Arc<HubSession>>,
+    session: Option<CallerSession>,
     wait: Option<FeedWait>,
     /// The number up to which events were read.
     after: i64,
@@ -211,18 +211,18 @@ impl LogReader {
     }
 
     /// Takes the session of the person into use, so that its lease does not end.
-    async fn take_session(&mut self) -> Result<Arc<HubSession>> {
+    async fn take_session(&mut self) -> Result<CallerSession> {
         if let Some(session) = &self.session {
-            return Ok(Arc::clone(session));
+            return Ok(session.clone());
         }
         let session = self.feed.mesh.person_session().await?;
         session.count_call(true);
-        self.session = Some(Arc::clone(&session));
+        self.session = Some(session.clone());
         Ok(session)
     }
 
     /// Begins the wait for events, unless it has begun in this session and this file.
-    async fn ensure_wait(&mut self, session: &HubSession) -> Result<()> {
+    async fn ensure_wait(&mut self, session: &CallerSession) -> Result<()> {
         let (wait, is_first) = (self.wait, self.wait.is_none());
         let begin = |call: CallContext<'_>| {
             let none = EventFilter::default();

@@ -16,7 +16,7 @@ use crate::hub::api_error::ApiError;
 use crate::hub::caller::Caller;
 use crate::hub::event_feed::{FeedSubscription, Frame, FrameContent, event_frame};
 use crate::hub::hub_mesh::HubMesh;
-use crate::hub::hub_session::HubSession;
+use crate::hub::hub_session::CallerSession;
 use crate::hub::state::Hub;
 use crate::mesh::EventLogPage;
 use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
@@ -175,7 +175,7 @@ struct Listener {
 /// Keeps the session of the caller registered while a stream listens.
 struct Listening {
     mesh: Arc<HubMesh>,
-    session: Arc<HubSession>,
+    session: CallerSession,
 }
 
 impl Listening {
@@ -183,7 +183,7 @@ impl Listening {
         caller.session().count_listener(true);
         Self {
             mesh: Arc::clone(caller.mesh()),
-            session: Arc::clone(caller.session()),
+            session: caller.session().clone(),
         }
     }
 

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::hub::hub_session::{HubSession, Speaker};
+use crate::hub::hub_session::{CallerSession, HubSession, Speaker};
 use crate::hub::known_state::KnownState;
 use crate::mesh::{JoinRequest, Mesh, MeshOptions};
 use crate::model::access_key::{AccessKey, KeyProblem};
 use crate::model::{PeerKind, Result};
 use crate::platform::id::{SessionId, WaitId};
 use crate::platform::isolation::MeshLocation;
-use crate::platform::project::Project;
 use crate::platform::{Clock, Moment, Settings, SystemClock, process};
 use crate::tools::{self, BUSY_TIMEOUT, CallContext};
 use crate::wake::SharedListener;
@@ -105,28 +104,28 @@ impl HubMesh {
             .await
     }
 
-    /// Returns the session of a speaker. It registers with its first call. Its project is that of its peer, else that of
-    /// `folder`.
-    pub(super) async fn session(&self, speaker: &Speaker, folder: &str) -> Result<Arc<HubSession>> {
-        if let Some(session) = self.sessions().get(speaker) {
-            // Its lease must not end between here and its next step.
-            session.touch(&self.now());
-            return Ok(Arc::clone(session));
-        }
+    /// Returns the session of a speaker, with the project of its peer, else that of `folder`. It registers with its first
+    /// call.
+    pub(super) async fn session(&self, speaker: &Speaker, folder: &str) -> Result<CallerSession> {
+        let known = self.sessions().get(speaker).cloned();
+        let session = match known {
+            Some(session) => session,
+            None => self.add_session(speaker).await?,
+        };
+        // Its lease must not end between here and its next step.
+        session.touch(&self.now());
+        let project = session.project(folder, &self.settings)?;
+        Ok(CallerSession { session, project })
+    }
+
+    async fn add_session(&self, speaker: &Speaker) -> Result<Arc<HubSession>> {
         let own_folder = match speaker {
             Speaker::Peer(name) => self.with_mesh(|mesh| mesh.project_of_peer(name)).await?,
             Speaker::Person => None,
         };
-        let own_project = own_folder
-            .filter(|folder| std::path::Path::new(folder).exists())
-            .map(|folder| Project::of(folder.as_ref(), &self.settings))
-            .transpose()?;
-        let project = match own_project {
-            Some(project) => project,
-            None => Project::of(folder.as_ref(), &self.settings)?,
-        };
+        let own_folder = own_folder.filter(|folder| std::path::Path::new(folder).exists());
         let instance = self.next_instance.fetch_add(1, Ordering::Relaxed);
-        let session = Arc::new(HubSession::new(speaker.clone(), project, instance));
+        let session = Arc::new(HubSession::new(speaker.clone(), own_folder, instance));
         // Another request of the speaker may have been faster.
         let mut sessions = self.sessions();
         Ok(Arc::clone(
@@ -135,7 +134,7 @@ impl HubMesh {
     }
 
     /// Returns the session of the person.
-    pub(super) async fn person_session(&self) -> Result<Arc<HubSession>> {
+    pub(super) async fn person_session(&self) -> Result<CallerSession> {
         let folder = self.settings.mesh_home.to_string_lossy();
         self.session(&Speaker::Person, &folder).await
     }
@@ -144,7 +143,7 @@ impl HubMesh {
     /// registered, or not any more, is registered first.
     pub(super) async fn in_session<T>(
         &self,
-        session: &HubSession,
+        session: &CallerSession,
         registers: bool,
         mut operation: impl FnMut(CallContext<'_>) -> Result<T>,
     ) -> Result<T> {
@@ -159,7 +158,7 @@ impl HubMesh {
                 mesh: &mut mesh,
                 me,
                 location: &self.location,
-                project: session.project(),
+                project: &session.project,
                 wake: self.listener.kind().as_str(),
                 uptime_seconds: (self.now().monotonic_ms - self.started.monotonic_ms) / 1000,
             })

@@ -1,16 +1,19 @@
 //! The session of one caller of the hub: a peer by its key, or the person by a board.
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::mesh::SessionHandle;
 use crate::model::{PeerName, Refusal, Result};
-use crate::platform::Moment;
 use crate::platform::id::SessionId;
 use crate::platform::lock::{self, LockGuard};
 use crate::platform::project::Project;
+use crate::platform::{Moment, Settings};
 use crate::wake::Doorbells;
 
 /// How long a session lives after its last request unless its peer says otherwise, in milliseconds.
@@ -36,10 +39,28 @@ impl Speaker {
     }
 }
 
-/// The session of one caller.
+/// The session of a caller, and the project that its key works in.
+#[derive(Clone)]
+pub(super) struct CallerSession {
+    pub(super) session: Arc<HubSession>,
+    pub(super) project: Arc<Project>,
+}
+
+impl Deref for CallerSession {
+    type Target = HubSession;
+
+    fn deref(&self) -> &HubSession {
+        &self.session
+    }
+}
+
+/// The session of one speaker.
 pub(super) struct HubSession {
     speaker: Speaker,
-    project: Project,
+    /// The folder of the peer's own project, if it has one.
+    own_folder: Option<String>,
+    /// Projects by the folder that a key names.
+    projects: Mutex<HashMap<String, Arc<Project>>>,
     instance: u32,
     registration: Mutex<Registration>,
     signals: watch::Sender<u64>,
@@ -58,10 +79,11 @@ struct Registration {
 }
 
 impl HubSession {
-    pub(super) fn new(speaker: Speaker, project: Project, instance: u32) -> Self {
+    pub(super) fn new(speaker: Speaker, own_folder: Option<String>, instance: u32) -> Self {
         Self {
             speaker,
-            project,
+            own_folder,
+            projects: Mutex::default(),
             instance,
             registration: Mutex::default(),
             signals: watch::Sender::new(0),
@@ -76,8 +98,16 @@ impl HubSession {
         &self.speaker
     }
 
-    pub(super) fn project(&self) -> &Project {
-        &self.project
+    /// Returns the project in which a key works that names this folder: that of the peer, else that of the folder.
+    pub(super) fn project(&self, folder: &str, settings: &Settings) -> Result<Arc<Project>> {
+        let folder = self.own_folder.as_deref().unwrap_or(folder);
+        let mut projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(project) = projects.get(folder) {
+            return Ok(Arc::clone(project));
+        }
+        let project = Arc::new(Project::of(Path::new(folder), settings)?);
+        projects.insert(folder.to_owned(), Arc::clone(&project));
+        Ok(project)
     }
 
     /// Returns the number that distinguishes this session from others of the hub's process.
