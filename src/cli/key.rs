@@ -12,7 +12,7 @@ use crate::cli::{duration, print, table};
 use crate::hub::HTTP_LOCAL_PEER;
 use crate::mesh::{KeyDraft, Mesh, MeshOptions};
 use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
-use crate::model::{PeerName, elapsed};
+use crate::model::{Error, PeerName, elapsed};
 use crate::platform::clock::rfc3339;
 use crate::platform::isolation::{self, MeshLocation};
 use crate::platform::{SystemClock, text};
@@ -61,14 +61,10 @@ enum KeyAction {
 }
 
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("holder").required(true).args(["peer", "host"])))]
 struct KeyCreateArgs {
     /// The peer that its requests act as. It need not exist.
-    #[arg(
-        long,
-        value_name = "NAME",
-        conflicts_with = "host",
-        required_unless_present = "host"
-    )]
+    #[arg(long, value_name = "NAME")]
     peer: Option<String>,
     /// The host whose peers its requests act as.
     #[arg(long, value_name = "NAME")]
@@ -106,10 +102,22 @@ pub(super) fn key(context: &CliContext, args: &KeyArgs) -> CommandResult {
         KeyAction::Create(args) => create(context, &location, args),
         KeyAction::List { all } => list(context, &location, *all),
         KeyAction::Rotate { key } => {
-            let (text, key) = open(context, &location)?.rotate_key(key)?;
+            let rotated = open(context, &location)?.rotate_key(key);
+            let (text, key) = rotated.map_err(with_list_hint)?;
             print_new_key(context, &text, &key)
         }
         KeyAction::Revoke { key } => revoke(context, &location, key),
+    }
+}
+
+/// Returns the failure of an operation on a key that was named.
+fn with_list_hint(error: Error) -> Failure {
+    match error {
+        Error::Refused(refusal) => {
+            let hint = "`claude-mesh key list` lists the keys; nothing was changed";
+            CliError::new(refusal.code(), refusal.to_string(), hint).into()
+        }
+        Error::Fault(fault) => fault.into(),
     }
 }
 

@@ -106,7 +106,22 @@ fn invalid_holders_are_refused() {
         let error = &ran.json()["error"];
         assert_eq!(error["code"], "invalid_argument", "{ran:?}");
     }
-    assert_eq!(fixture.run(&["key", "create"]).code, Some(2));
+    let without = fixture.run(&["key", "create"]);
+    assert_eq!(without.code, Some(2));
+    assert!(
+        without.err.contains("<--peer <NAME>|--host <NAME>>"),
+        "{without:?}"
+    );
+}
+
+#[test]
+fn refused_rotation_names_the_command_that_lists_keys() {
+    let fixture = CliFixture::new();
+    let ran = fixture.run(&["key", "rotate", "nobody", "--json"]);
+    let error = &ran.json()["error"];
+    assert_eq!(error["code"], "conflict");
+    let hint = error["hint"].as_str().unwrap();
+    assert!(hint.contains("`claude-mesh key list`"), "{hint}");
 }
 
 #[test]
