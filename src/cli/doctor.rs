@@ -329,7 +329,7 @@ fn check_database(context: &CliContext, mesh: &mut Mesh) -> Vec<Finding> {
         )),
         Err(error) => findings.push(finding_from_error(&error)),
     }
-    let Ok(views) = mesh.peers(None, PeerScope::Machine, false) else {
+    let Ok(views) = mesh.peers(None, PeerScope::Mesh, false) else {
         return findings;
     };
     let restart: Vec<String> = views

@@ -19,6 +19,7 @@ use crate::model::peer::nearest;
 use crate::model::throttle::{ThrottleReason, Throttled};
 use crate::model::{Activity, Error, Liveness, PeerKind, PeerName, Refusal};
 use crate::platform::clock::rfc3339;
+use crate::platform::host_path::host_of;
 use crate::platform::text;
 use crate::tools::output;
 
@@ -46,8 +47,8 @@ pub(super) struct PeersArgs {
     /// Also list mailboxes without a session.
     #[arg(long, conflicts_with = "forget")]
     all: bool,
-    /// Which peers: of the whole mesh, of this repository, or of this folder and below.
-    #[arg(long, value_enum, default_value = "machine")]
+    /// Which peers: of the whole mesh, of this machine, of this repository, or of this folder and below.
+    #[arg(long, value_enum, default_value = "mesh")]
     scope: PeerScopeArg,
     /// Rank by who most likely knows about this, with the reason; nobody is asked.
     #[arg(long, value_name = "TEXT", conflicts_with = "forget")]
@@ -59,6 +60,7 @@ pub(super) struct PeersArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum PeerScopeArg {
+    Mesh,
     Machine,
     Repo,
     Directory,
@@ -91,10 +93,10 @@ pub(super) fn askable(
     let scope = if repo {
         PeerScopeArg::Repo
     } else {
-        PeerScopeArg::Machine
+        PeerScopeArg::Mesh
     };
     Ok(mesh
-        .peers(None, PeerScope::Machine, false)?
+        .peers(None, PeerScope::Mesh, false)?
         .into_iter()
         .filter(|view| view.askable && view.peer.kind != PeerKind::Person)
         .filter(|view| is_in_scope(scope, context, view))
@@ -107,7 +109,7 @@ pub(super) fn with_peer_suggestions(mesh: &mut Mesh, error: Error) -> Result<Fai
     let Error::Refused(Refusal::UnknownPeer { name, .. }) = &error else {
         return Ok(error.into());
     };
-    let mut views = mesh.peers(None, PeerScope::Machine, true)?;
+    let mut views = mesh.peers(None, PeerScope::Mesh, true)?;
     views.retain(|view| view.peer.kind == PeerKind::Session);
     let names: Vec<String> = views
         .iter()
@@ -206,7 +208,7 @@ struct PeersSnapshot {
 
 impl PeersSnapshot {
     fn of(context: &CliContext, mesh: &mut Mesh, args: &PeersArgs) -> Result<Self, Failure> {
-        let mut views = mesh.peers(None, PeerScope::Machine, args.all)?;
+        let mut views = mesh.peers(None, PeerScope::Mesh, args.all)?;
         views.retain(|view| is_in_scope(args.scope, context, view));
         views.sort_by_key(|view| (urgency(view), view.peer.name.clone()));
         let subject = args
@@ -386,7 +388,8 @@ pub(super) fn describe_throttle(held: Throttled) -> String {
 fn is_in_scope(scope: PeerScopeArg, context: &CliContext, view: &PeerView) -> bool {
     let own = &context.project;
     match scope {
-        PeerScopeArg::Machine => true,
+        PeerScopeArg::Mesh => true,
+        PeerScopeArg::Machine => view.peer.project.as_deref().and_then(host_of).is_none(),
         PeerScopeArg::Repo => match (&own.git_common, &view.peer.git_common) {
             (Some(own), Some(other)) => own == Path::new(other),
             _ => false,

@@ -23,7 +23,7 @@ pub fn session_start(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     let mut mesh = call.open(&project)?;
     let me = mesh.register(&call.join_request(process, project.clone(), session.clone()))?;
     let others: Vec<_> = mesh
-        .peers(Some(&me), PeerScope::Machine, false)?
+        .peers(Some(&me), PeerScope::Mesh, false)?
         .into_iter()
         .filter(|view| view.peer.id != me.peer && view.peer.kind == PeerKind::Session)
         .collect();

@@ -60,7 +60,8 @@ impl HostView {
     }
 
     /// Returns whether the client of a session lives. Its process decides. If process numbers of its location mean nothing
-    /// here, the lock of its server decides; if neither can be seen, the time at which it was last seen.
+    /// here, the lock of its server decides; if neither can be seen, the time at which it was last seen. A session on another
+    /// host lives by its lease: after it, it is stale for as long as its peer's time to live, then dead.
     pub(in crate::mesh) fn liveness(
         &self,
         session: &Session,
@@ -77,6 +78,9 @@ impl HostView {
         };
         if session.ended_at_ms.is_some() {
             return Liveness::Dead;
+        }
+        if let Some(lease_until_ms) = session.lease_until_ms {
+            return lease_liveness(lease_until_ms, ttl_ms, now.wall_ms);
         }
         if self.is_local(location) {
             return liveness_of(process::is_alive(location.process));
@@ -102,7 +106,11 @@ impl HostView {
             return Activity::Offline;
         }
         if !self.doorbells.is_server_running(session.id) {
-            return Activity::NeedsRestart;
+            return match session.lease_until_ms {
+                // Its hub has ended; it is served again as soon as its own program reaches the next one.
+                Some(_) => Activity::Unknown,
+                None => Activity::NeedsRestart,
+            };
         }
         let reported = self
             .registry_entry(session)
@@ -113,7 +121,7 @@ impl HostView {
 
     /// Returns the entry of Claude Code's registry for a session on this machine.
     pub(in crate::mesh) fn registry_entry(&self, session: &Session) -> Option<RegistryEntry> {
-        let is_local = self.is_local(&session.location);
+        let is_local = session.lease_until_ms.is_none() && self.is_local(&session.location);
         registry_entry(
             self.registry.as_ref().filter(|_| is_local)?,
             session.location.process,
@@ -127,6 +135,9 @@ impl HostView {
         session: &Session,
         project: Option<&str>,
     ) -> Option<String> {
+        if session.lease_until_ms.is_some() {
+            return None;
+        }
         let registry_entry = self.registry_entry(session);
         let version = registry_entry
             .as_ref()
@@ -148,5 +159,29 @@ impl HostView {
     /// Returns whether process numbers of a location mean the same here.
     fn is_local(&self, location: &ProcessLocation) -> bool {
         location.boot == self.own.boot && location.pid_namespace == self.own.pid_namespace
+    }
+}
+
+/// Returns whether a session on another host lives: while a hub serves it, it does; without a hub it may have gone.
+fn lease_liveness(lease_until_ms: i64, ttl_ms: i64, now_ms: i64) -> Liveness {
+    if now_ms < lease_until_ms {
+        Liveness::Alive
+    } else if now_ms < lease_until_ms + ttl_ms {
+        Liveness::Stale
+    } else {
+        Liveness::Dead
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leased_session_is_stale_after_its_lease_then_dead() {
+        assert_eq!(lease_liveness(100, 50, 99), Liveness::Alive);
+        assert_eq!(lease_liveness(100, 50, 100), Liveness::Stale);
+        assert_eq!(lease_liveness(100, 50, 149), Liveness::Stale);
+        assert_eq!(lease_liveness(100, 50, 150), Liveness::Dead);
     }
 }

@@ -42,6 +42,8 @@ mod options;
 mod overview;
 mod peer;
 mod question;
+#[cfg(feature = "server")]
+mod remote_session;
 mod retention;
 mod session;
 mod state;
@@ -92,6 +94,10 @@ pub use question::read::QuestionWithPeers;
 pub use question::status::QuestionStatus;
 pub use question::stop_decision::{EndingTurn, StopBlock, StopStreak, has_exhausted_stop_blocks};
 pub use question::wait::{Wait, WaitPoll};
+#[cfg(feature = "server")]
+pub use remote_session::join::{RemoteJoin, RemoteJoined};
+#[cfg(feature = "hub")]
+pub use remote_session::lease::{GitState, SESSION_LEASE_MS};
 pub use session::SessionHandle;
 pub use state::NewValue;
 pub use status::Status;

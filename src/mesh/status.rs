@@ -42,7 +42,7 @@ pub struct Status {
 impl Mesh {
     /// Returns the figures. Liveness is looked up on this machine; the other figures are read from the store.
     pub fn status(&mut self) -> Result<Status> {
-        let views = self.peers(None, super::PeerScope::Machine, false)?;
+        let views = self.peers(None, super::PeerScope::Mesh, false)?;
         let count = |wanted: Liveness| {
             views
                 .iter()

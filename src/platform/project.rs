@@ -3,13 +3,13 @@
 //!
 //! The committed file may name and restrict, never widen: it cannot choose a mesh, a wake budget or a wall. Git is not
 //! started; its files are read, because hooks start no process.
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::platform::fault::{Fault, FaultKind};
 use crate::platform::file;
+use crate::platform::git_checkout::GitCheckout;
 use crate::platform::isolation;
 use crate::platform::isolation::MeshLocation;
 use crate::platform::settings::Settings;
@@ -19,10 +19,6 @@ use crate::platform::text::without_bom;
 pub const PROJECT_FILE_NAME: &str = ".claude-mesh.json";
 /// The size limit of that file.
 const PROJECT_FILE_BYTES_MAX: u64 = 64 * 1024;
-/// The size limit of a one-line file of git: a path of at most 4,096 bytes with a word before it.
-const LINE_BYTES_MAX: u64 = 8 * 1024;
-/// How much of `packed-refs` is read.
-const REFS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A project folder with its file and its git checkout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +39,19 @@ pub struct Project {
     pub git_branch: Option<String>,
     /// The content of the committed file.
     pub file: ProjectFile,
+    /// What the mesh needs to know of a project on another host; `None` for one on this machine.
+    pub other_host: Option<OtherHostProject>,
+}
+
+/// What is known of a project on another host besides its folders, which are stored as `//host/path`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherHostProject {
+    /// The host, as its access key names it.
+    pub host: String,
+    /// What its state and its tasks belong to: its repository and the folder in it, else the folder of this host.
+    pub shared_scope: String,
+    /// What its memories belong to: its repository, else the folder of this host.
+    pub memory_scope: String,
 }
 
 /// The content of `.claude-mesh.json`. Unknown keys are ignored, so that older programs accept newer files.
@@ -101,6 +110,7 @@ impl Project {
             file,
             path,
             start,
+            other_host: None,
         })
     }
 
@@ -110,15 +120,30 @@ impl Project {
         isolation::mesh_location(settings, &self.start)
     }
 
+    /// Returns what its state and its tasks belong to: its folder, or for a project on another host the repository with the
+    /// folder in it.
+    pub fn shared_scope(&self) -> &Path {
+        match &self.other_host {
+            Some(other) => Path::new(&other.shared_scope),
+            None => &self.path,
+        }
+    }
+
     /// Returns the key under which its memories are stored: the repository that all worktrees share, outside git the folder.
     /// It is looked up at each call, because the folder can become a repository during a session.
     pub fn memory_scope_key(&self) -> String {
+        if let Some(other) = &self.other_host {
+            return other.memory_scope.clone();
+        }
         let home = GitCheckout::of(&self.path).map_or_else(|| self.path.clone(), |git| git.common);
         home.to_string_lossy().into_owned()
     }
 
     /// Returns the key from before the folder became a repository, or from while it was one, if it differs.
     pub fn earlier_memory_scope_key(&self) -> Option<String> {
+        if self.other_host.is_some() {
+            return None;
+        }
         let repository = self.path.join(".git");
         let earlier = if GitCheckout::of(&self.path).is_some() {
             &self.path
@@ -132,104 +157,6 @@ impl Project {
     /// Returns whether the project takes part in the mesh.
     pub fn is_enabled(&self) -> bool {
         self.file.enabled != Some(false)
-    }
-}
-
-/// Returns the commit that is checked out in a folder; `None` outside git and before the first commit.
-pub fn head_commit(folder: &Path) -> Option<String> {
-    let git = GitCheckout::of(folder)?;
-    let head = read_small_file(&git.folder.join("HEAD"))?;
-    let Some(reference) = head.trim().strip_prefix("ref: ") else {
-        return parse_commit_hash(&head);
-    };
-    // The branches of a linked worktree are in the shared repository.
-    let loose = [&git.folder, &git.common]
-        .into_iter()
-        .find_map(|folder| read_small_file(&folder.join(reference)));
-    match loose {
-        Some(loose) => parse_commit_hash(&loose),
-        None => find_packed_ref(&git.common.join("packed-refs"), reference),
-    }
-}
-
-/// Reads a one-line file of git; `None` for a longer file.
-fn read_small_file(path: &Path) -> Option<String> {
-    String::from_utf8(file::read(path, LINE_BYTES_MAX).ok()?).ok()
-}
-
-/// The file has one line for each branch and tag of the repository, so it can be long.
-fn find_packed_ref(path: &Path, reference: &str) -> Option<String> {
-    let refs = file::open(path).ok()?.take(REFS_BYTES_MAX);
-    BufReader::new(refs)
-        .lines()
-        .map_while(Result::ok)
-        .find_map(|line| parse_commit_hash(line.strip_suffix(reference)?.strip_suffix(' ')?))
-}
-
-fn parse_commit_hash(text: &str) -> Option<String> {
-    let text = text.trim();
-    let is_commit = matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit());
-    is_commit.then(|| text.to_owned())
-}
-
-/// A git checkout: its top folder, its git folder, and the shared repository.
-struct GitCheckout {
-    root: PathBuf,
-    folder: PathBuf,
-    common: PathBuf,
-    linked: bool,
-}
-
-impl GitCheckout {
-    fn of(start: &Path) -> Option<Self> {
-        let root = start
-            .ancestors()
-            .find(|folder| folder.join(".git").exists())?
-            .to_path_buf();
-        let dot_git = root.join(".git");
-        if dot_git.is_dir() {
-            return Some(Self {
-                common: dot_git.clone(),
-                folder: dot_git,
-                root,
-                linked: false,
-            });
-        }
-        let pointer = read_small_file(&dot_git)?;
-        let folder = root.join(pointer.strip_prefix("gitdir:")?.trim());
-        let common = read_small_file(&folder.join("commondir"));
-        let linked = common.is_some();
-        let common = common.map_or_else(|| folder.clone(), |path| folder.join(path.trim()));
-        Some(Self {
-            common: common.canonicalize().unwrap_or(common),
-            folder,
-            root,
-            linked,
-        })
-    }
-
-    /// Returns the folder name of the main checkout, whose `.git` all worktrees share; for a bare repository its own name.
-    fn main_checkout_name(&self) -> String {
-        let main = if self.common.ends_with(".git") {
-            self.common.parent()
-        } else {
-            Some(self.common.as_path())
-        };
-        let name = main
-            .and_then(Path::file_name)
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        name.strip_suffix(".git")
-            .map_or(name.clone(), str::to_owned)
-    }
-
-    fn branch(&self) -> Option<String> {
-        let head = read_small_file(&self.folder.join("HEAD"))?;
-        let head = head.trim();
-        Some(
-            head.strip_prefix("ref: refs/heads/")
-                .map_or_else(|| head.chars().take(12).collect(), str::to_owned),
-        )
     }
 }
 
@@ -290,6 +217,7 @@ fn broken_file_fault(path: &Path, problem: &str) -> Fault {
 mod tests {
     use super::*;
     use crate::platform::file::tests::make_pipe;
+    use crate::platform::git_checkout::head_commit;
     use std::fs;
 
     struct Home(tempfile::TempDir, PathBuf);

@@ -34,6 +34,8 @@ mod fts_erase;
 mod held_question;
 #[cfg(feature = "hub")]
 mod idempotency;
+#[cfg(feature = "hub")]
+mod lease;
 mod memory;
 mod memory_search;
 mod message;

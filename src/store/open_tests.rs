@@ -16,6 +16,7 @@ const NEXT: Schema = Schema {
         CURRENT.migrations[1],
         CURRENT.migrations[2],
         CURRENT.migrations[3],
+        CURRENT.migrations[4],
         Migration {
             sql: "ALTER TABLE peer ADD COLUMN later TEXT",
         },
@@ -24,7 +25,7 @@ const NEXT: Schema = Schema {
 };
 const BREAKING: Schema = Schema {
     migrations: NEXT.migrations,
-    min_reader: 5,
+    min_reader: 6,
 };
 
 struct TestFolder(tempfile::TempDir);
@@ -151,7 +152,7 @@ fn foreign_or_newer_database_is_refused_and_unchanged() {
         (
             &newer,
             FaultKind::NewerSchema,
-            "has schema 5, this program knows up to 4",
+            "has schema 6, this program knows up to 5",
         ),
     ];
     for (content, kind, expected) in cases {

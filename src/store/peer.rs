@@ -32,6 +32,8 @@ pub struct Peer {
     pub git_common: Option<String>,
     /// The branch that is checked out.
     pub git_branch: Option<String>,
+    /// The commit that is checked out in a project on another host, as its last session reported it.
+    pub git_head: Option<String>,
     /// How long it counts as alive without a sign of life, where its process cannot be looked up.
     pub ttl_ms: i64,
     /// It is not woken before this time.
@@ -72,7 +74,9 @@ pub(crate) struct PeerChanges<'a> {
     pub(crate) ttl_ms: Option<i64>,
 }
 
-const PEER_COLUMNS: &str = "id, kind, name, wanted, project, seat, role, summary, branch, prompt_ptr, git_root, git_common, git_branch, ttl_ms, epoch, last_seen_at_ms, quiet_until_ms";
+const PEER_COLUMNS: &str = "id, kind, name, wanted, project, seat, role, summary, branch, prompt_ptr, git_root, git_common, git_branch, ttl_ms, epoch, last_seen_at_ms, quiet_until_ms, git_head";
+/// The same columns of a database before schema 5.
+const PEER_COLUMNS_BEFORE_5: &str = "id, kind, name, wanted, project, seat, role, summary, branch, prompt_ptr, git_root, git_common, git_branch, ttl_ms, epoch, last_seen_at_ms, quiet_until_ms, NULL AS git_head";
 /// `+name` keeps SQLite from reading all peers in the order of their names; it starts with the live sessions instead.
 const WITH_LIVE_SESSION: &str =
     "id IN (SELECT peer_id FROM session WHERE ended_at_ms IS NULL) ORDER BY kind = 'run', +name";
@@ -93,6 +97,7 @@ impl Peer {
             git_root: row.get(column!(PEER_COLUMNS, "git_root"))?,
             git_common: row.get(column!(PEER_COLUMNS, "git_common"))?,
             git_branch: row.get(column!(PEER_COLUMNS, "git_branch"))?,
+            git_head: row.get(column!(PEER_COLUMNS, "git_head"))?,
             ttl_ms: row.get(column!(PEER_COLUMNS, "ttl_ms"))?,
             quiet_until_ms: row.get(column!(PEER_COLUMNS, "quiet_until_ms"))?,
             epoch: row.get(column!(PEER_COLUMNS, "epoch"))?,
@@ -102,6 +107,14 @@ impl Peer {
 }
 
 impl Tx<'_> {
+    fn peer_columns(&self) -> &'static str {
+        if self.schema_at_least(5) {
+            PEER_COLUMNS
+        } else {
+            PEER_COLUMNS_BEFORE_5
+        }
+    }
+
     fn find_peer_where(
         &self,
         condition: &str,
@@ -109,7 +122,8 @@ impl Tx<'_> {
     ) -> rusqlite::Result<Option<Peer>> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT {PEER_COLUMNS} FROM peer WHERE {condition}"
+                "SELECT {} FROM peer WHERE {condition}",
+                self.peer_columns()
             ))?
             .query_row(values, Peer::from_row)
             .optional()
@@ -122,7 +136,8 @@ impl Tx<'_> {
     ) -> rusqlite::Result<Vec<Peer>> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT {PEER_COLUMNS} FROM peer WHERE {condition}"
+                "SELECT {} FROM peer WHERE {condition}",
+                self.peer_columns()
             ))?
             .query_map(values, Peer::from_row)?
             .collect()

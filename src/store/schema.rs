@@ -32,6 +32,9 @@ pub(super) const CURRENT: Schema = Schema {
         Migration {
             sql: include_str!("schema/0004_access_keys.sql"),
         },
+        Migration {
+            sql: include_str!("schema/0005_other_hosts.sql"),
+        },
     ],
     min_reader: 1,
 };
@@ -82,8 +85,10 @@ pub(super) fn read_user_version(connection: &Connection) -> rusqlite::Result<u32
 
 pub(super) fn write_versions(connection: &Connection, schema: &Schema) -> rusqlite::Result<()> {
     connection.pragma_update(None, "user_version", schema.version())?;
+    // A mesh may ask for newer readers than its schema does, as `Tx::require_reader` records.
     connection.execute(
-        "INSERT OR REPLACE INTO meta (key, value) VALUES ('min_reader', ?1), ('schema', ?2)",
+        "INSERT INTO meta (key, value) VALUES ('min_reader', ?1), ('schema', ?2) ON CONFLICT (key) DO UPDATE
+            SET value = CAST(max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER)) AS TEXT)",
         [schema.min_reader.to_string(), schema.version().to_string()],
     )?;
     Ok(())

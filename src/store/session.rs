@@ -48,6 +48,8 @@ pub struct Session {
     pub started_at_ms: i64,
     pub last_seen_at_ms: i64,
     pub ended_at_ms: Option<i64>,
+    /// Until when a hub serves it, if it is on another host; `None` if its process can be looked up.
+    pub lease_until_ms: Option<i64>,
 }
 
 /// A line in the inbox of a session that should start a turn and has not been read yet.
@@ -75,7 +77,9 @@ pub struct NewSession<'a> {
     pub has_server: bool,
 }
 
-const SESSION_COLUMNS: &str = "id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, headless, has_server, activity, turn, stop_streak, told_restart, started_at_ms, last_seen_at_ms, ended_at_ms, posted_turns, ring_nonce, ring_count, rung_at_ms";
+const SESSION_COLUMNS: &str = "id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, headless, has_server, activity, turn, stop_streak, told_restart, started_at_ms, last_seen_at_ms, ended_at_ms, posted_turns, ring_nonce, ring_count, rung_at_ms, lease_until_ms";
+/// The same columns of a database before schema 5.
+const SESSION_COLUMNS_BEFORE_5: &str = "id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, headless, has_server, activity, turn, stop_streak, told_restart, started_at_ms, last_seen_at_ms, ended_at_ms, posted_turns, ring_nonce, ring_count, rung_at_ms, NULL AS lease_until_ms";
 
 impl Session {
     fn from_row(row: &Row) -> rusqlite::Result<Self> {
@@ -105,6 +109,7 @@ impl Session {
             started_at_ms: row.get(column!(SESSION_COLUMNS, "started_at_ms"))?,
             last_seen_at_ms: row.get(column!(SESSION_COLUMNS, "last_seen_at_ms"))?,
             ended_at_ms: row.get(column!(SESSION_COLUMNS, "ended_at_ms"))?,
+            lease_until_ms: row.get(column!(SESSION_COLUMNS, "lease_until_ms"))?,
         })
     }
 }
@@ -127,6 +132,14 @@ impl WakeAttempt {
 }
 
 impl Tx<'_> {
+    fn session_columns(&self) -> &'static str {
+        if self.schema_at_least(5) {
+            SESSION_COLUMNS
+        } else {
+            SESSION_COLUMNS_BEFORE_5
+        }
+    }
+
     fn find_session_where(
         &self,
         condition: &str,
@@ -134,7 +147,8 @@ impl Tx<'_> {
     ) -> rusqlite::Result<Option<Session>> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT {SESSION_COLUMNS} FROM session WHERE {condition}"
+                "SELECT {} FROM session WHERE {condition}",
+                self.session_columns()
             ))?
             .query_row(values, Session::from_row)
             .optional()
@@ -147,7 +161,8 @@ impl Tx<'_> {
     ) -> rusqlite::Result<Vec<Session>> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT {SESSION_COLUMNS} FROM session WHERE {condition}"
+                "SELECT {} FROM session WHERE {condition}",
+                self.session_columns()
             ))?
             .query_map(values, Session::from_row)?
             .collect()

@@ -39,7 +39,7 @@ impl<'a> Tx<'a> {
 
 impl Tx<'_> {
     /// Returns whether the database has at least this version of the schema. A hook does not migrate, so it may read an
-    /// older one: 2 brought messages, claims and shared state, 3 memories and tasks, 4 access keys.
+    /// older one: 2 brought messages, claims and shared state, 3 memories and tasks, 4 access keys, 5 sessions on other hosts.
     pub(crate) fn schema_at_least(&self, version: u32) -> bool {
         self.version >= version
     }
@@ -72,6 +72,15 @@ impl Tx<'_> {
 
     pub(super) fn is_secure_delete_enabled(&self) -> bool {
         self.secure_delete.get()
+    }
+
+    /// Records that a program must know this version of the schema to use the mesh: older ones refuse it from then on.
+    pub(crate) fn require_reader(&self, version: u32) -> rusqlite::Result<()> {
+        let required = self.meta("min_reader")?.and_then(|text| text.parse().ok());
+        if required.unwrap_or(0) < version {
+            self.set_meta("min_reader", &version.to_string())?;
+        }
+        Ok(())
     }
 
     /// Returns a new id: the current time, or one more than the last id, so that ids grow in commit order even if the clock is

@@ -17,12 +17,14 @@ impl Tx<'_> {
         questions: &[QuestionId],
     ) -> rusqlite::Result<WaitId> {
         let id = WaitId::from(self.next_id()?);
-        // A pid is comparable only within the pid namespace and the boot of the session.
+        // A pid is comparable only within the pid namespace and the boot of the session. The calls of a session on another
+        // host run in a hub on this one.
+        let is_served = self.is_served_here();
         self.sql
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "INSERT INTO wait (id, session_id, started_at_ms, pid, started)
-                 SELECT ?1, id, ?3, iif(boot = ?4 AND pid_namespace = ?5, ?6, NULL), ?7 FROM session WHERE id = ?2",
-            )?
+                 SELECT ?1, id, ?3, CASE WHEN boot = ?4 AND pid_namespace = ?5 OR {is_served} THEN ?6 END, ?7 FROM session WHERE id = ?2",
+            ))?
             .execute(params![
                 id,
                 session,
@@ -40,6 +42,15 @@ impl Tx<'_> {
                 .execute(params![id, question])?;
         }
         Ok(id)
+    }
+
+    /// Returns the condition that a session is one of another host whose calls a hub on this machine runs.
+    fn is_served_here(&self) -> &'static str {
+        if self.schema_at_least(5) {
+            "lease_until_ms IS NOT NULL"
+        } else {
+            "false"
+        }
     }
 
     /// Notes that a call starts to wait in a claim queue.
@@ -89,10 +100,11 @@ impl Tx<'_> {
         } else {
             "?1 IS NULL"
         };
+        let is_served = self.is_served_here();
         self.sql
             .prepare_cached(&format!(
                 "SELECT w.id, w.pid, w.started FROM wait w JOIN session s ON s.id = w.session_id
-                 WHERE {session_filter} AND w.pid IS NOT NULL AND s.boot = ?2 AND s.pid_namespace = ?3"
+                 WHERE {session_filter} AND w.pid IS NOT NULL AND (s.boot = ?2 AND s.pid_namespace = ?3 OR {is_served})"
             ))?
             .query_map(params![session, location.boot, location.pid_namespace], |row| {
                 let process = ProcessKey {

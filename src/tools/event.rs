@@ -142,7 +142,7 @@ fn events(arguments: JsonObject) -> Result<Operation> {
 
 fn emit(kind: String, data: Value) -> Operation {
     single_step(move |call| {
-        let event = ProjectEvent::of(&call.project.path, &kind, &data);
+        let event = ProjectEvent::of(call.project.shared_scope(), &kind, &data);
         let seq = call.mesh.emit(&call.me, &event)?;
         Ok(json!({ "type": kind, "seq": seq }))
     })

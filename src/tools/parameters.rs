@@ -100,7 +100,7 @@ macro_rules! choices {
 
 choices! {
     IfOffline { "queue" => Queue, "wait" => Wait }
-    PeerScope { "machine" => Machine, "repo" => Repo, "directory" => Directory }
+    PeerScope { "mesh" => Mesh, "machine" => Machine, "repo" => Repo, "directory" => Directory }
     SubscriptionAction { "subscribe" => Subscribe, "unsubscribe" => Unsubscribe, "list" => List }
     MemoryScope { "project" => Project, "mesh" => Mesh }
     ClaimMode { "exclusive" => Exclusive, "shared" => Shared }

@@ -86,7 +86,7 @@ fn register(arguments: JsonObject) -> Result<Operation> {
         }
         let view = call.mesh.describe(&call.me, &about)?;
         let now_ms = call.mesh.now().wall_ms;
-        let live = call.mesh.peers(Some(&call.me), PeerScope::Machine, false)?;
+        let live = call.mesh.peers(Some(&call.me), PeerScope::Mesh, false)?;
         let is_live_session = |view: &&PeerView| {
             view.liveness == Liveness::Alive && view.peer.kind == PeerKind::Session
         };
@@ -108,7 +108,7 @@ fn list_peers(arguments: JsonObject) -> Result<Operation> {
         about,
     } = arguments::read(arguments)?;
     let about = about.as_deref().map(ExpertiseQuery::parse).transpose()?;
-    let scope = scope.map_or(PeerScope::Machine, |OneOf(scope)| scope);
+    let scope = scope.map_or(PeerScope::Mesh, |OneOf(scope)| scope);
     Ok(single_step(move |call| {
         let now_ms = call.mesh.now().wall_ms;
         let mut views = call

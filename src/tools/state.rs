@@ -118,7 +118,7 @@ fn state(arguments: JsonObject) -> Result<Operation> {
     };
     let expected_version = expected_version.map(i64::from);
     Ok(single_step(move |call| {
-        let namespace = Namespace::of(&call.project.path, namespace.as_deref())?;
+        let namespace = Namespace::of(call.project.shared_scope(), namespace.as_deref())?;
         let at = EntryKey::of(&namespace, &key);
         Ok(match action {
             StateActionParam::Set => {
@@ -143,7 +143,7 @@ fn state(arguments: JsonObject) -> Result<Operation> {
 fn list(namespace: Option<String>, prefix: Option<String>, after: Option<String>) -> Operation {
     let (prefix, after) = (prefix.unwrap_or_default(), after.unwrap_or_default());
     single_step(move |call| {
-        let namespace = Namespace::of(&call.project.path, namespace.as_deref())?;
+        let namespace = Namespace::of(call.project.shared_scope(), namespace.as_deref())?;
         let range = EntryRange {
             prefix: &prefix,
             after: &after,

@@ -191,7 +191,9 @@ fn create_task(arguments: JsonObject) -> Result<Operation> {
             priority: new.priority,
             depends_on: ids(new.depends_on.as_deref())?,
         };
-        let created = call.mesh.create_task(&call.me, folder, &fields)?;
+        let created = call
+            .mesh
+            .create_task(&call.me, call.project.shared_scope(), &fields)?;
         Ok(output::task_created(&created))
     }))
 }
@@ -225,7 +227,7 @@ fn list_tasks(arguments: JsonObject) -> Result<Operation> {
     Ok(single_step(move |call| {
         let found = call
             .mesh
-            .tasks(Some(&call.me.name), &call.project.path, &wanted)?;
+            .tasks(Some(&call.me.name), call.project.shared_scope(), &wanted)?;
         Ok(tasks_body(&found))
     }))
 }
@@ -322,7 +324,7 @@ fn cancel_stale_tasks(arguments: JsonObject) -> Result<Operation> {
         let cancelled = call.mesh.cancel_stale_tasks(
             &call.me,
             &StaleTaskFilter {
-                project: &call.project.path,
+                project: call.project.shared_scope(),
                 older_than_seconds,
                 reason: reason.as_deref(),
             },

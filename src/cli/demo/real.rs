@@ -216,7 +216,7 @@ impl DemoRun<'_> {
     /// Waits until both sessions are idle and can be asked.
     fn wait_until_both_are_idle(&self, mesh: &mut Mesh) -> anyhow::Result<()> {
         self.wait("both sessions to be idle", || {
-            let peers = mesh.peers(None, PeerScope::Machine, false)?;
+            let peers = mesh.peers(None, PeerScope::Mesh, false)?;
             let idle = peers
                 .iter()
                 .filter(|it| it.askable && it.activity == Activity::Idle);

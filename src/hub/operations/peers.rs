@@ -74,7 +74,7 @@ fn peer(arguments: JsonObject) -> Result<Operation> {
     let PeerParams { name } = tools::read_arguments(arguments)?;
     Ok(tools::single_step(move |call| {
         let name = resolve_name(call, &name);
-        let views = call.mesh.peers(Some(&call.me), PeerScope::Machine, true)?;
+        let views = call.mesh.peers(Some(&call.me), PeerScope::Mesh, true)?;
         let is_meant = |view: &&PeerView| {
             view.peer.name.as_str() == name
                 || view.peer.id.to_string().eq_ignore_ascii_case(&name)

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::model::claim::{ResourceName, parse_resource_name};
 use crate::model::{Refusal, Result};
+use crate::platform::host_path::HostPath;
 use crate::platform::path;
 
 /// Returns the canonical name of a resource; a path is relative to `folder`.
@@ -36,10 +37,17 @@ pub fn canonical_prefix(folder: &Path, text: &str) -> Result<String> {
     Ok(prefix)
 }
 
-/// Returns the canonical name of a file as a resource: its path with all links resolved.
+/// Returns the canonical name of a file as a resource: its path with all links resolved. A file on another host is
+/// `file://host/path`; its links are resolved by the program on that host, which names it.
 pub fn file_resource(folder: &Path, file: &Path) -> Result<String> {
     let refuse =
         |problem: &str| Refusal::argument(format!("\"{}\" {problem}", file.to_string_lossy()));
+    if let Some(path) = path_on_other_host(folder, file) {
+        if path.chars().any(char::is_control) {
+            return Err(refuse("leads to a path with control characters").into());
+        }
+        return Ok(format!("file:{path}"));
+    }
     let resolved_path =
         path::resolve(folder, file).ok_or_else(|| refuse("is a cycle of symbolic links"))?;
     let resolved_path = resolved_path
@@ -49,4 +57,37 @@ pub fn file_resource(folder: &Path, file: &Path) -> Result<String> {
         return Err(refuse("leads to a path with control characters").into());
     }
     Ok(format!("file:{resolved_path}"))
+}
+
+/// Returns the stored path of a file that is named with its host, or relative to a folder on another host.
+fn path_on_other_host(folder: &Path, file: &Path) -> Option<String> {
+    let file_text = file.to_str()?;
+    if let Some(named) = HostPath::parse(file_text) {
+        return Some(named.join(Path::new("")));
+    }
+    Some(HostPath::parse(folder.to_str()?)?.join(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_other_hosts_carry_their_host() {
+        let folder = Path::new("//laptop/work/api");
+        let named = |text: &str| canonical_resource(folder, text).unwrap();
+        assert_eq!(named("file:src/../a.rs"), "file://laptop/work/api/a.rs");
+        assert_eq!(named("file:/etc/hosts"), "file://laptop/etc/hosts");
+        assert_eq!(named("file://desk/etc/hosts"), "file://desk/etc/hosts");
+        assert_eq!(named("port:5433"), "port:5433");
+        let local = Path::new("/tmp");
+        assert_eq!(
+            canonical_resource(local, "file://desk/a/").unwrap(),
+            "file://desk/a"
+        );
+        assert_eq!(
+            canonical_prefix(folder, "file:src/").unwrap(),
+            "file://laptop/work/api/src/"
+        );
+    }
 }

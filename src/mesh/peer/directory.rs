@@ -1,4 +1,6 @@
 //! Lists the peers of the mesh, each with its session, its claims and its task.
+use std::path::Path;
+
 use crate::claude_code::RegistryEntry;
 use crate::mesh::claim::lease::expiry_reason;
 use crate::mesh::connection::Mesh;
@@ -12,6 +14,7 @@ use crate::model::activity_summary::ActivitySummary;
 use crate::model::person::ReachableBy;
 use crate::model::throttle::Throttled;
 use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
+use crate::platform::host_path::host_of;
 use crate::platform::id::PeerId;
 use crate::store::{Claim, Peer, Session, Task};
 
@@ -20,6 +23,8 @@ use crate::store::{Claim, Peer, Session, Task};
 pub enum PeerScope {
     /// All peers of the mesh.
     #[default]
+    Mesh,
+    /// Those on the same machine.
     Machine,
     /// Those of all worktrees of the same repository.
     Repo,
@@ -227,13 +232,22 @@ fn claims_held_by(read: ReadContext, peer: PeerId) -> Result<Vec<Claim>> {
 
 fn is_in_scope(scope: PeerScope, own: &Peer, other: &Peer) -> bool {
     match scope {
-        PeerScope::Machine => true,
+        PeerScope::Mesh => true,
+        PeerScope::Machine => host_of_peer(own) == host_of_peer(other),
         PeerScope::Repo => {
             other.id == own.id || (own.git_common.is_some() && own.git_common == other.git_common)
         }
+        // Paths of different hosts are never equal, although `//host/a` begins with the components of `/host/a`.
         PeerScope::Directory => match (&own.project, &other.project) {
-            (Some(own), Some(other)) => std::path::Path::new(other).starts_with(own),
+            (Some(own), Some(other)) => {
+                host_of(own) == host_of(other) && Path::new(other).starts_with(own)
+            }
             _ => own.id == other.id,
         },
     }
+}
+
+/// Returns the host of a peer; `None` for one on the machine of the mesh.
+fn host_of_peer(peer: &Peer) -> Option<&str> {
+    peer.project.as_deref().and_then(host_of)
 }

@@ -8,8 +8,11 @@ use crate::mesh::claim::session_end::record_dead_session;
 use crate::mesh::context::WriteContext;
 use crate::mesh::peer::dead_sessions::find_live_session_recording_deaths;
 use crate::mesh::peer::join_request::JoinRequest;
-use crate::mesh::peer::naming::{first_free_name, folders_above, preferred_name, qualified_name};
+use crate::mesh::peer::naming::{
+    distinguishing_names, first_free_name, preferred_name, qualified_name,
+};
 use crate::model::{Liveness, PeerKind, PeerName, Refusal, Result};
+use crate::platform::host_path::host_of;
 use crate::platform::project::Project;
 use crate::store::{NewPeer, Peer};
 
@@ -109,7 +112,7 @@ fn find_or_create_project_peer(
     }
     let name = first_free_name(
         write.read(),
-        PeerName::candidates(&requested_name, free_seat, &folders_above(project)),
+        PeerName::candidates(&requested_name, free_seat, &distinguishing_names(project)),
         None,
     )?;
     let new = NewPeer {
@@ -213,7 +216,7 @@ fn create_peer(write: &mut WriteContext, new: &NewPeer) -> Result<Peer> {
     Ok(write.tx.peer(id)?.expect("it was just inserted"))
 }
 
-/// Returns whether a folder certainly does not exist; false if it cannot be read.
+/// Returns whether a folder certainly does not exist; false if it cannot be read, and for one on another host.
 pub(in crate::mesh) fn is_missing_folder(folder: &str) -> bool {
-    matches!(Path::new(folder).try_exists(), Ok(false))
+    host_of(folder).is_none() && matches!(Path::new(folder).try_exists(), Ok(false))
 }

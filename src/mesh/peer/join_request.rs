@@ -2,10 +2,12 @@
 use std::path::Path;
 
 use crate::claude_code::RegistryEntry;
+use crate::mesh::liveness::HostView;
 use crate::model::{PeerKind, PeerName};
 use crate::platform::process::{self, ProcessKey};
 use crate::platform::project::Project;
 use crate::platform::{Fault, Settings};
+use crate::store::ProcessLocation;
 
 /// A client process that registers.
 #[derive(Debug, Clone)]
@@ -14,6 +16,8 @@ pub struct JoinRequest {
     pub process: ProcessKey,
     /// Distinguishes several members of one process; 0 for hooks and servers.
     pub instance: u32,
+    /// The location of the process on another host, which a hub registers; `None` for a process of this machine.
+    pub other_host: Option<ProcessLocation>,
     /// What registers. A headless run gets no mailbox.
     pub kind: PeerKind,
     /// The project; a person needs none.
@@ -53,6 +57,7 @@ impl JoinRequest {
         Self {
             process,
             instance: 0,
+            other_host: None,
             kind,
             project,
             named_peer: None,
@@ -69,6 +74,14 @@ impl JoinRequest {
     pub fn instance(mut self, instance: u32) -> Self {
         self.instance = instance;
         self
+    }
+
+    /// Returns where its process is.
+    pub(in crate::mesh) fn location(&self, host: &HostView) -> ProcessLocation {
+        match &self.other_host {
+            Some(location) => location.clone(),
+            None => host.location(self.process, self.instance),
+        }
     }
 
     /// Adds what the registry of Claude Code knows and the request does not.

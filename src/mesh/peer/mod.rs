@@ -7,6 +7,7 @@ pub(in crate::mesh) mod describe;
 pub(in crate::mesh) mod directory;
 pub(in crate::mesh) mod expertise;
 pub(in crate::mesh) mod find_or_create_peer;
+pub(in crate::mesh) mod git_state;
 pub(in crate::mesh) mod join_request;
 pub(in crate::mesh) mod naming;
 pub(in crate::mesh) mod person;

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::mesh::context::{ReadContext, WriteContext};
 use crate::model::{EventKind, PeerName, Result};
+use crate::platform::host_path::HostPath;
 use crate::platform::id::PeerId;
 use crate::platform::project::Project;
 use crate::store::Peer;
@@ -47,13 +48,19 @@ pub(in crate::mesh) fn preferred_name(project: &Project, existing: &[Peer]) -> P
     }
 }
 
-/// Returns the names of the folders above a project, nearest first; at most four.
-pub(in crate::mesh) fn folders_above(project: &Project) -> Vec<String> {
-    let above = project.path.ancestors().skip(1).filter_map(Path::file_name);
-    above
+/// Returns what tells a project from others of its name: its host, if that is another one; then the names of the folders
+/// above it, nearest first, at most four.
+pub(in crate::mesh) fn distinguishing_names(project: &Project) -> Vec<String> {
+    let other = project.other_host.as_ref();
+    let path = project.path.to_string_lossy();
+    let path = HostPath::parse(&path).map_or(&*path, |found| found.path);
+    let folders = Path::new(path).ancestors().skip(1);
+    let folders = folders
+        .filter_map(Path::file_name)
         .map(|name| name.to_string_lossy().into_owned())
-        .take(4)
-        .collect()
+        .take(4);
+    let host = other.map(|other| other.host.clone());
+    host.into_iter().chain(folders).collect()
 }
 
 /// Returns the first candidate that no other peer has or had.

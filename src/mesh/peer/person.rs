@@ -26,7 +26,12 @@ pub(in crate::mesh) fn person_of_host(
     let Some(session) = write.tx.session(me.session)? else {
         return Ok(None);
     };
-    let person = PeerName::for_person(&session.location.host);
+    // The person of a session on another host is the one at the machine of the mesh: the board there shows the question.
+    let host = match session.lease_until_ms {
+        Some(_) => &write.host.own.host,
+        None => &session.location.host,
+    };
+    let person = PeerName::for_person(host);
     if name != PERSON && name != person.as_str() {
         return Ok(None);
     }

@@ -14,7 +14,7 @@ use crate::mesh::peer::find_or_create_peer::{
 };
 use crate::mesh::peer::join_request::JoinRequest;
 use crate::mesh::peer::naming::{
-    first_free_name, folders_above, preferred_name, qualified_name, rename_peer,
+    distinguishing_names, first_free_name, preferred_name, qualified_name, rename_peer,
 };
 use crate::mesh::peer::person::ensure_person_to_notify;
 use crate::mesh::session::SessionHandle;
@@ -49,9 +49,7 @@ impl Mesh {
         let folders = self.read(|read| {
             if read
                 .tx
-                .find_live_session_of_process(
-                    &read.host.location(request.process, request.instance),
-                )?
+                .find_live_session_of_process(&request.location(read.host))?
                 .is_some()
             {
                 return Ok(Vec::new());
@@ -93,7 +91,7 @@ impl Mesh {
     /// Returns whether another member is registered at this location: of another project, or with a server of its own.
     pub fn is_location_taken(&mut self, request: &JoinRequest) -> Result<bool> {
         self.read(|read| {
-            let location = read.host.location(request.process, request.instance);
+            let location = request.location(read.host);
             let Some(session) = read.tx.find_live_session_of_process(&location)? else {
                 return Ok(false);
             };
@@ -184,12 +182,12 @@ impl Mesh {
     }
 }
 
-fn register(
+pub(in crate::mesh) fn register(
     write: &mut WriteContext,
     request: &JoinRequest,
     missing_folders: &[String],
 ) -> Result<SessionHandle> {
-    let location = write.host.location(request.process, request.instance);
+    let location = request.location(write.host);
     let existing_session = write.tx.find_live_session_of_process(&location)?;
     let peer = match &existing_session {
         Some(session) => write.tx.peer(session.peer)?.ok_or_else(|| {
@@ -270,7 +268,7 @@ fn sync_project_details(
     let candidates = PeerName::candidates(
         &requested_name,
         peer.seat.unwrap_or(1),
-        &folders_above(project),
+        &distinguishing_names(project),
     );
     let name = first_free_name(write.read(), candidates, Some(peer.id))?;
     if name != peer.name {

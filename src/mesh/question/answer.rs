@@ -7,12 +7,12 @@ use crate::mesh::connection::Mesh;
 use crate::mesh::context::WriteContext;
 use crate::mesh::peer::address::removed_name;
 use crate::mesh::peer::dead_sessions::find_live_session_recording_deaths;
+use crate::mesh::peer::git_state::commit_of_folder;
 use crate::mesh::peer::person::wake_sessions;
 use crate::mesh::question::inbox::covers_empty_seat;
 use crate::mesh::session::SessionHandle;
 use crate::model::{AnsweredBy, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result};
 use crate::platform::id::QuestionId;
-use crate::platform::project::head_commit;
 use crate::store::{NewAnswer, Question};
 
 /// A reply to a question.
@@ -63,10 +63,7 @@ impl Mesh {
             reply.force && me.kind == PeerKind::Person,
         )?;
         // Before the transaction, so that nobody waits for the lock while files are read.
-        let head = me
-            .project
-            .as_deref()
-            .and_then(|folder| head_commit(folder.as_ref()));
+        let head = me.project.as_deref().and_then(commit_of_folder);
         self.write(|write| {
             let question = write.tx.question(reply.question)?;
             let question = question.ok_or_else(|| Refusal::UnknownQuestion {
@@ -75,6 +72,10 @@ impl Mesh {
             check_may_answer(write, me, &question)?;
             let asker = write.tx.peer(question.asker)?;
             let waiting = write.served_sessions_waiting_on(question.id, None)?;
+            let head = match head {
+                Some(head) => Some(head),
+                None => write.tx.peer(me.peer)?.and_then(|own| own.git_head),
+            };
             let mut replied = ReplyOutcome {
                 state: reply.state(),
                 to: asker

@@ -5,6 +5,7 @@ use crate::mesh::check_text::check_text;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::peer::address::resolve_address;
+use crate::mesh::peer::git_state::current_commit;
 use crate::mesh::session::SessionHandle;
 use crate::model::answer_similarity::{
     AnswerMatch, AnsweredQuestion, CANDIDATE_BYTES_MAX, CANDIDATES_MAX, find_similar_answers,
@@ -12,7 +13,6 @@ use crate::model::answer_similarity::{
 use crate::model::peer::Address;
 use crate::model::{EventKind, PeerName, Result};
 use crate::platform::id::{PeerId, QuestionId};
-use crate::platform::project::head_commit;
 use crate::store::StoredAnswer;
 
 /// An earlier answer to a similar question.
@@ -74,10 +74,7 @@ impl Mesh {
         let (Some(peer), false) = (peer, fits.is_empty()) else {
             return Ok(Vec::new());
         };
-        let head_now = peer
-            .project
-            .as_deref()
-            .and_then(|folder| head_commit(folder.as_ref()));
+        let head_now = current_commit(&peer);
         let subject = query
             .id
             .map_or_else(|| peer.name.to_string(), |id| id.to_string());

@@ -1,0 +1,84 @@
+//! Registers sessions on other hosts and renews their leases: the operations of a hub.
+use crate::mesh::connection::Mesh;
+use crate::mesh::peer::join_request::JoinRequest;
+use crate::mesh::peer::register::register;
+use crate::mesh::remote_session::join::RemoteJoined;
+use crate::mesh::session::SessionHandle;
+use crate::model::Result;
+use crate::platform::id::SessionId;
+
+/// How long a session on another host lives after the last sign of its hub, in milliseconds.
+pub const SESSION_LEASE_MS: i64 = 30_000;
+/// The schema from which on programs know folders of other hosts.
+const SCHEMA_OF_OTHER_HOSTS: u32 = 5;
+
+/// What is checked out in a project on another host.
+#[expect(missing_docs, reason = "the field names say it")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GitState<'a> {
+    pub branch: Option<&'a str>,
+    pub head: Option<&'a str>,
+}
+
+impl Mesh {
+    /// Registers a session on another host, or finds it: the same process keeps its session as long as that has not ended.
+    pub fn register_remote(
+        &mut self,
+        request: &JoinRequest,
+        git: GitState,
+    ) -> Result<(SessionHandle, RemoteJoined)> {
+        self.write(|write| {
+            let handle = register(write, request, &[])?;
+            write.tx.require_reader(SCHEMA_OF_OTHER_HOSTS)?;
+            let lease_until_ms = write.tx.now.wall_ms + SESSION_LEASE_MS;
+            write
+                .tx
+                .renew_session_lease(handle.session, lease_until_ms)?;
+            let pid = write.host.own.process.pid;
+            write
+                .tx
+                .delete_waits_of_other_processes(handle.session, pid)?;
+            write.tx.set_git_state(handle.peer, git.branch, git.head)?;
+            let applied_verb = write.tx.applied_verb(handle.session)?;
+            let joined = RemoteJoined::of(&handle, SESSION_LEASE_MS, applied_verb);
+            Ok((handle, joined))
+        })
+    }
+
+    /// Renews the leases of these sessions in one transaction.
+    pub fn renew_leases(&mut self, sessions: &[SessionId]) -> Result<()> {
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        self.write(|write| {
+            let lease_until_ms = write.tx.now.wall_ms + SESSION_LEASE_MS;
+            for session in sessions {
+                write.tx.renew_session_lease(*session, lease_until_ms)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Extends the leases of all sessions on other hosts that have not ended, because a hub begins: while none ran, their
+    /// programs could not reach the mesh.
+    pub fn extend_leases_at_start(&mut self) -> Result<()> {
+        self.write(|write| {
+            let lease_until_ms = write.tx.now.wall_ms + SESSION_LEASE_MS;
+            Ok(write.tx.extend_session_leases(lease_until_ms)?)
+        })
+    }
+
+    /// Stores what is checked out in the project of a session on another host, if it has changed.
+    pub fn set_git_state(&mut self, me: &SessionHandle, git: GitState) -> Result<()> {
+        let is_unchanged = self.read(|read| {
+            let peer = read.tx.peer(me.peer)?;
+            Ok(peer.is_none_or(|peer| {
+                peer.git_branch.as_deref() == git.branch && peer.git_head.as_deref() == git.head
+            }))
+        })?;
+        if is_unchanged {
+            return Ok(());
+        }
+        self.write(|write| Ok(write.tx.set_git_state(me.peer, git.branch, git.head)?))
+    }
+}

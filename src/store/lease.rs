@@ -1,0 +1,73 @@
+//! Statements on sessions of other hosts, which live by a lease that a hub renews.
+use rusqlite::params;
+
+use super::transaction::Tx;
+use crate::platform::id::{PeerId, SessionId};
+
+impl Tx<'_> {
+    /// Sets until when a session of another host is served, in wall milliseconds. It is never shortened.
+    pub(crate) fn renew_session_lease(
+        &self,
+        session: SessionId,
+        lease_until_ms: i64,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE session SET lease_until_ms = max(coalesce(lease_until_ms, 0), ?2), last_seen_at_ms = ?3 WHERE id = ?1 AND ended_at_ms IS NULL",
+            )?
+            .execute(params![session, lease_until_ms, self.now.wall_ms])
+            .map(drop)
+    }
+
+    /// Extends the leases of all sessions that have not ended: while no hub ran, none of them could be renewed.
+    pub(crate) fn extend_session_leases(&self, lease_until_ms: i64) -> rusqlite::Result<()> {
+        self.sql
+            .execute(
+                "UPDATE session SET lease_until_ms = ?1 WHERE lease_until_ms < ?1 AND ended_at_ms IS NULL",
+                [lease_until_ms],
+            )
+            .map(drop)
+    }
+
+    /// Returns the number of the last verb of a session that was carried out; 0 if none was.
+    pub(crate) fn applied_verb(&self, session: SessionId) -> rusqlite::Result<i64> {
+        self.sql
+            .prepare_cached("SELECT applied_verb FROM session WHERE id = ?1")?
+            .query_row([session], |row| row.get(0))
+    }
+
+    /// Records that a verb of a session was carried out.
+    pub(crate) fn set_applied_verb(&self, session: SessionId, number: i64) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE session SET applied_verb = ?2 WHERE id = ?1")?
+            .execute(params![session, number])
+            .map(drop)
+    }
+
+    /// Stores branch and commit of a project on another host, if they have changed.
+    pub(crate) fn set_git_state(
+        &self,
+        peer: PeerId,
+        branch: Option<&str>,
+        head: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE peer SET git_branch = ?2, git_head = ?3 WHERE id = ?1 AND (git_branch IS NOT ?2 OR git_head IS NOT ?3)",
+            )?
+            .execute(params![peer, branch, head])
+            .map(drop)
+    }
+
+    /// Deletes the waits of a session that other processes than this one have recorded: a hub that has ended, or another one.
+    pub(crate) fn delete_waits_of_other_processes(
+        &self,
+        session: SessionId,
+        pid: i32,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("DELETE FROM wait WHERE session_id = ?1 AND pid IS NOT ?2")?
+            .execute(params![session, pid])
+            .map(drop)
+    }
+}
