@@ -21,6 +21,9 @@ const THIRD: Migration = Migration {
 const FOURTH: Migration = Migration {
     sql: include_str!("../src/store/schema/0004_access_keys.sql"),
 };
+const FIFTH: Migration = Migration {
+    sql: include_str!("../src/store/schema/0005_other_hosts.sql"),
+};
 
 /// What a later version may add: tables, columns with a default, indexes.
 const ADDITIVE: Schema = Schema {
@@ -29,6 +32,7 @@ const ADDITIVE: Schema = Schema {
         SECOND,
         THIRD,
         FOURTH,
+        FIFTH,
         Migration {
             sql: "CREATE TABLE novelty (id TEXT PRIMARY KEY) STRICT;
                   ALTER TABLE question ADD COLUMN mood TEXT;
@@ -42,7 +46,7 @@ const ADDITIVE: Schema = Schema {
 /// A step that present programs cannot read.
 const BREAKING: Schema = Schema {
     migrations: ADDITIVE.migrations,
-    min_reader: 5,
+    min_reader: 6,
 };
 
 // Requirement: Ask 2
@@ -77,7 +81,7 @@ fn running_sessions_keep_working_beside_a_newer_program() {
             .file_name()
             .to_str()
             .unwrap()
-            .contains(".schema-4-")
+            .contains(".schema-5-")
     });
     assert_eq!(kept.count(), 1, "the older file is kept as a backup");
 }
@@ -98,7 +102,7 @@ fn too_old_program_reports_it_and_leaves_the_file_unchanged() {
     assert_eq!(refused["error"]["code"], "storage");
     let message = refused["error"]["message"].as_str().unwrap();
     assert!(
-        message.contains("has schema 5, this program knows up to 4"),
+        message.contains("has schema 6, this program knows up to 5"),
         "{message}"
     );
     assert_eq!(world.cli(&world.home(), &["peers"]).code, Some(1));
@@ -121,7 +125,7 @@ fn first_schema_build_keeps_working_during_the_migration() {
 
     (world.servers, world.hooks) = newer;
     let cy = world.session("cy");
-    assert_eq!(version(&world), 4, "the newer server has migrated the file");
+    assert_eq!(version(&world), 5, "the newer server has migrated the file");
     assert!(
         bo.prompt("t1").unwrap().contains("which port?"),
         "the older hook"

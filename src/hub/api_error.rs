@@ -92,6 +92,11 @@ impl ApiError {
         Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", &message, hint)
     }
 
+    /// Returns the status and the error object.
+    pub(super) fn into_parts(self) -> (StatusCode, Value) {
+        (self.status, self.body)
+    }
+
     /// Returns the error object.
     pub(super) fn body(&self) -> &Value {
         &self.body

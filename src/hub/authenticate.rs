@@ -8,6 +8,7 @@ use axum::response::Response;
 
 use crate::hub::api_error::ApiError;
 use crate::hub::caller::Caller;
+use crate::hub::host_caller::HostCaller;
 use crate::hub::hub_mesh::HubMesh;
 use crate::hub::mesh_path::NamedMesh;
 use crate::hub::state::Hub;
@@ -30,9 +31,34 @@ pub(super) async fn authenticate(
             return Err(ApiError::unauthorized(&problem.to_string()));
         }
     };
-    let caller = find_caller(&hub, found, named).await?;
-    request.extensions_mut().insert(caller);
+    if is_remote_route(request.uri().path()) {
+        let caller = find_host(&hub, found, request.headers())?;
+        request.extensions_mut().insert(caller);
+    } else {
+        let caller = find_caller(&hub, found, named).await?;
+        request.extensions_mut().insert(caller);
+    }
     Ok(next.run(request).await)
+}
+
+/// Returns whether a route is one for the sessions of other hosts, which needs the key of a host.
+fn is_remote_route(path: &str) -> bool {
+    path == "/v1/remote" || path.starts_with("/v1/remote/")
+}
+
+/// Returns the host of a key.
+fn find_host(
+    hub: &Hub,
+    (key, mesh): (AccessKey, Arc<HubMesh>),
+    headers: &HeaderMap,
+) -> Result<HostCaller, ApiError> {
+    hub.safety().host_rate.count(key.id)?;
+    record_use(hub, &key, &mesh);
+    HostCaller::new(hub, &mesh, &key, headers)?.ok_or_else(|| {
+        let message = format!("the key is one of a {}, not of a host", key.holder.kind());
+        let hint = "`claude-mesh key create --host NAME` makes the key of a host.";
+        ApiError::forbidden(&message, hint)
+    })
 }
 
 /// Returns who makes the requests of a key, in the mesh that the path names.

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::hub::api_error::ApiError;
+use crate::hub::host_caller::HostCaller;
 use crate::hub::hub_mesh::HubMesh;
 use crate::hub::hub_session::{CallerSession, Speaker};
 use crate::hub::state::Hub;
@@ -25,6 +26,8 @@ pub(super) struct Caller {
     stopping: watch::Receiver<bool>,
     /// Whether its calls wait.
     waits: bool,
+    /// The idempotency key that the first transaction of its call records, and the hash of the request.
+    mark: Option<(Arc<str>, [u8; 32])>,
 }
 
 impl Caller {
@@ -39,7 +42,7 @@ impl Caller {
             KeyHolder::Peer(name) => Speaker::Peer(name.clone()),
             KeyHolder::Host(_) => {
                 return Err(ApiError::forbidden(
-                    "the key of a host speaks for no peer",
+                    "the key of a host speaks for no peer; it is for /v1/remote",
                     "Use the key of a peer.",
                 ));
             }
@@ -53,7 +56,28 @@ impl Caller {
             session,
             stopping: hub.stopping(),
             waits: true,
+            mark: None,
         })
+    }
+
+    /// Returns the caller that is a session on another host.
+    pub(super) fn of_host(host: &HostCaller, session: CallerSession) -> Self {
+        Self {
+            key: host.key().clone(),
+            mesh: Arc::clone(host.mesh()),
+            session,
+            stopping: host.stopping(),
+            waits: true,
+            mark: None,
+        }
+    }
+
+    /// Returns the same caller, for one call that is carried out once.
+    pub(super) fn marked(&self, idempotency_key: &str, request_hash: [u8; 32]) -> Self {
+        Self {
+            mark: Some((idempotency_key.into(), request_hash)),
+            ..self.clone()
+        }
     }
 
     pub(super) fn key(&self) -> &AccessKey {
@@ -135,7 +159,14 @@ impl AsyncCaller for Caller {
     }
 
     async fn first_step(&self, operation: &mut Operation) -> Result<Step> {
-        let step = |mut call: tools::CallContext<'_>| operation.step(&mut call);
+        let step = |mut call: tools::CallContext<'_>| {
+            if let Some((key, hash)) = &self.mark {
+                call.mesh.begin_call(call.me.session, (key, *hash));
+            }
+            let step = operation.step(&mut call);
+            call.mesh.end_call();
+            step
+        };
         self.mesh.in_session(&self.session, true, step).await
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::hub::hub_session::{CallerSession, HubSession, Speaker};
+use crate::hub::hub_session::{CallerSession, HubSession, RemoteClient, Speaker};
 use crate::hub::known_state::KnownState;
-use crate::mesh::{JoinRequest, Mesh, MeshOptions};
+use crate::mesh::{JoinRequest, Mesh, MeshOptions, RemoteJoined};
 use crate::model::access_key::{AccessKey, KeyProblem};
 use crate::model::{PeerKind, Result};
 use crate::platform::id::{SessionId, WaitId};
@@ -19,6 +19,9 @@ use crate::wake::SharedListener;
 
 /// How long the end of a session waits for the write lock at most.
 const UNREGISTER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The time between two renewals of the leases of sessions on other hosts.
+const LEASE_RENEWAL: Duration = Duration::from_secs(10);
 
 /// The pause before what failed in the maintenance is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
@@ -35,6 +38,8 @@ pub(super) struct HubMesh {
     next_instance: AtomicU32,
     known_state: Mutex<KnownState>,
     waits_to_end: Mutex<Vec<WaitId>>,
+    /// When the leases of sessions on other hosts were last renewed.
+    renewed_monotonic_ms: Mutex<i64>,
     /// Notified when a session begins or a wait is left to end: the maintenance task looks then.
     changed: Notify,
 }
@@ -47,7 +52,8 @@ impl HubMesh {
         clock: Arc<SystemClock>,
     ) -> Result<Arc<Self>> {
         let options = MeshOptions::from_settings(settings).lock_timeout(BUSY_TIMEOUT);
-        let mesh = Mesh::open_with(&location.database, clock.clone(), &options)?;
+        let mut mesh = Mesh::open_with(&location.database, clock.clone(), &options)?;
+        mesh.extend_leases_at_start()?;
         Ok(Arc::new_cyclic(|this| {
             let sessions = this.clone();
             let on_wake = move |session| {
@@ -68,6 +74,7 @@ impl HubMesh {
                 next_instance: AtomicU32::new(1),
                 known_state: Mutex::default(),
                 waits_to_end: Mutex::default(),
+                renewed_monotonic_ms: Mutex::new(i64::MIN / 2),
                 changed: Notify::new(),
             }
         }))
@@ -121,7 +128,7 @@ impl HubMesh {
     async fn add_session(&self, speaker: &Speaker) -> Result<Arc<HubSession>> {
         let own_folder = match speaker {
             Speaker::Peer(name) => self.with_mesh(|mesh| mesh.project_of_peer(name)).await?,
-            Speaker::Person => None,
+            Speaker::Person | Speaker::OtherHost(_) => None,
         };
         let own_folder = own_folder.filter(|folder| std::path::Path::new(folder).exists());
         let instance = self.next_instance.fetch_add(1, Ordering::Relaxed);
@@ -182,8 +189,10 @@ impl HubMesh {
         if let Some(earlier) = session.take_handle() {
             self.listener.remove(earlier.session);
         }
-        let request = Self::join_request(session);
-        let handle = mesh.register(&request)?;
+        let handle = match session.remote() {
+            Some(client) => mesh.register_remote(&client.request, client.git_state())?.0,
+            None => mesh.register(&Self::join_request(session))?,
+        };
         self.listener.add(handle.session)?;
         session.set_handle(handle, mesh.doorbells())?;
         self.changed.notify_one();
@@ -193,7 +202,9 @@ impl HubMesh {
     fn join_request(session: &HubSession) -> JoinRequest {
         let process = process::this_process();
         let mut request = match session.speaker() {
-            Speaker::Person => JoinRequest::of(process, PeerKind::Person, None),
+            Speaker::Person | Speaker::OtherHost(_) => {
+                JoinRequest::of(process, PeerKind::Person, None)
+            }
             Speaker::Peer(name) => {
                 let mut request = JoinRequest::of(process, PeerKind::Session, None);
                 request.named_peer = Some(name.clone());
@@ -203,6 +214,79 @@ impl HubMesh {
         request.agent = Some(session.speaker().agent().to_owned());
         request.has_server = true;
         request.instance(session.instance())
+    }
+
+    /// Registers a session on another host, or finds it.
+    pub(super) async fn register_remote(&self, client: RemoteClient) -> Result<RemoteJoined> {
+        let location = client.request.other_host.clone();
+        let location = location.expect("the request comes from another host");
+        let session = self.add_session(&Speaker::OtherHost(location)).await?;
+        let client = Arc::new(client);
+        session.set_remote(Arc::clone(&client));
+        session.touch(&self.now());
+        self.with_mesh(|mesh| {
+            let (handle, joined) = mesh.register_remote(&client.request, client.git_state())?;
+            let earlier = session.id().filter(|earlier| *earlier != handle.session);
+            if let Some(earlier) = earlier {
+                session.take_handle();
+                self.listener.remove(earlier);
+            }
+            self.listener.add(handle.session)?;
+            session.set_handle(handle, mesh.doorbells())?;
+            self.changed.notify_one();
+            Ok(joined)
+        })
+        .await
+    }
+
+    /// Returns the session on another host with that id, of that host.
+    pub(super) fn find_remote(&self, id: SessionId, host: &str) -> Option<CallerSession> {
+        let sessions = self.sessions();
+        let session = sessions.values().find(|session| session.id() == Some(id))?;
+        let client = session.remote()?;
+        let is_own = matches!(session.speaker(), Speaker::OtherHost(at) if at.host == host);
+        is_own.then(|| CallerSession {
+            session: Arc::clone(session),
+            project: Arc::clone(&client.project),
+        })
+    }
+
+    /// Renews the leases of the sessions on other hosts that were heard of. Returns the time until that is due again, `None`
+    /// if there is no such session.
+    async fn renew_leases(&self) -> Option<Duration> {
+        let (mut served, mut any) = (Vec::new(), false);
+        for session in self.sessions().values() {
+            if session.remote().is_some() {
+                any = true;
+                served.extend(session.id().filter(|_| session.is_served(&self.now())));
+            }
+        }
+        if !any {
+            return None;
+        }
+        let due = self.lease_renewal_due();
+        if let Some(wait) = due {
+            return Some(wait);
+        }
+        // If it fails, the leases hold until the next try.
+        let _ = self.with_mesh(|mesh| mesh.renew_leases(&served)).await;
+        *self
+            .renewed_monotonic_ms
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = self.now().monotonic_ms;
+        Some(LEASE_RENEWAL)
+    }
+
+    /// Returns the time until the leases are to be renewed, `None` if that is now.
+    fn lease_renewal_due(&self) -> Option<Duration> {
+        let renewed_ms = *self
+            .renewed_monotonic_ms
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let since_ms = u64::try_from(self.now().monotonic_ms - renewed_ms).unwrap_or(u64::MAX);
+        LEASE_RENEWAL
+            .checked_sub(Duration::from_millis(since_ms))
+            .filter(|wait| !wait.is_zero())
     }
 
     /// Records that a wait has ended whose row must be deleted.
@@ -260,12 +344,23 @@ impl HubMesh {
             .await
     }
 
-    /// Ends all sessions, because the hub ends.
+    /// Ends a session on another host because its program ends, and forgets it. Returns whether it was registered.
+    pub(super) async fn leave(&self, session: &HubSession, reason: &str) -> Result<bool> {
+        let ended = self
+            .with_mesh(|mesh| self.unregister(mesh, session, reason))
+            .await?;
+        self.sessions().remove(session.speaker());
+        Ok(ended)
+    }
+
+    /// Ends all sessions, because the hub ends. Those on other hosts live on by their leases: their programs come back when a
+    /// hub runs again.
     pub(super) fn unregister_all(&self, reason: &str) {
         let sessions: Vec<_> = self
             .sessions()
             .drain()
             .map(|(_, session)| session)
+            .filter(|session| session.remote().is_none())
             .collect();
         let mut mesh = self.lock();
         mesh.set_lock_timeout(UNREGISTER_BUSY_TIMEOUT);
@@ -325,6 +420,9 @@ async fn maintain(mesh: std::sync::Weak<HubMesh>) {
         };
         mesh.delete_ended_waits().await;
         let mut next = mesh.end_expired_sessions().await;
+        if let Some(renewal) = mesh.renew_leases().await {
+            next = Some(next.map_or(renewal, |next| next.min(renewal)));
+        }
         if !mesh.waits().is_empty() {
             next = Some(next.map_or(RETRY_PAUSE, |next| next.min(RETRY_PAUSE)));
         }

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::mesh::SessionHandle;
+use crate::mesh::{GitState, JoinRequest, SESSION_LEASE_MS, SessionHandle};
 use crate::model::{PeerName, Refusal, Result};
 use crate::platform::id::SessionId;
 use crate::platform::lock::{self, LockGuard};
 use crate::platform::project::Project;
 use crate::platform::{Moment, Settings};
+use crate::store::ProcessLocation;
 use crate::wake::Doorbells;
 
 /// How long a session lives after its last request unless its peer says otherwise, in milliseconds.
@@ -27,6 +28,8 @@ pub(super) enum Speaker {
     Peer(PeerName),
     /// The user, at a board.
     Person,
+    /// A session on another host, by its process there.
+    OtherHost(ProcessLocation),
 }
 
 impl Speaker {
@@ -35,6 +38,7 @@ impl Speaker {
         match self {
             Self::Peer(_) => "http",
             Self::Person => "board",
+            Self::OtherHost(_) => "remote",
         }
     }
 }
@@ -54,11 +58,31 @@ impl Deref for CallerSession {
     }
 }
 
+/// A session on another host, as its program described it.
+pub(super) struct RemoteClient {
+    pub(super) request: JoinRequest,
+    pub(super) project: Arc<Project>,
+    pub(super) git_branch: Option<String>,
+    pub(super) git_head: Option<String>,
+}
+
+impl RemoteClient {
+    /// Returns what is checked out in its project.
+    pub(super) fn git_state(&self) -> GitState<'_> {
+        GitState {
+            branch: self.git_branch.as_deref(),
+            head: self.git_head.as_deref(),
+        }
+    }
+}
+
 /// The session of one speaker.
 pub(super) struct HubSession {
     speaker: Speaker,
     /// The folder of the peer's own project, if it has one.
     own_folder: Option<String>,
+    /// What a session on another host gave when it registered.
+    remote: Mutex<Option<Arc<RemoteClient>>>,
     /// Projects by the folder that a key names.
     projects: Mutex<HashMap<String, Arc<Project>>>,
     instance: u32,
@@ -83,6 +107,7 @@ impl HubSession {
         Self {
             speaker,
             own_folder,
+            remote: Mutex::default(),
             projects: Mutex::default(),
             instance,
             registration: Mutex::default(),
@@ -96,6 +121,25 @@ impl HubSession {
 
     pub(super) fn speaker(&self) -> &Speaker {
         &self.speaker
+    }
+
+    /// Returns what a session on another host gave when it registered.
+    pub(super) fn remote(&self) -> Option<Arc<RemoteClient>> {
+        let remote = self.remote.lock().unwrap_or_else(PoisonError::into_inner);
+        remote.clone()
+    }
+
+    /// Records what a session on another host gave. Its lease here ends when that in the mesh has made it dead.
+    pub(super) fn set_remote(&self, client: Arc<RemoteClient>) {
+        self.set_ttl_ms(SESSION_LEASE_MS + TTL_MS);
+        *self.remote.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+    }
+
+    /// Returns whether its program was heard of within the last lease: a call runs, a stream listens, or a request came.
+    pub(super) fn is_served(&self, now: &Moment) -> bool {
+        let last_ms = self.last_request_monotonic_ms.load(Ordering::Relaxed);
+        self.in_use.load(Ordering::Relaxed) > 0
+            || now.monotonic_ms < last_ms.saturating_add(SESSION_LEASE_MS)
     }
 
     /// Returns the project in which a key works that names this folder: that of the peer, else that of the folder.

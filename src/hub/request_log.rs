@@ -6,6 +6,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::hub::caller::Caller;
+use crate::hub::host_caller::HostCaller;
 use crate::hub::log::log;
 
 /// Logs a request that writes, also if its client is gone before the response.
@@ -15,12 +16,12 @@ pub(super) async fn log_request(request: Request, next: Next) -> Response {
     }
     let extensions = request.extensions();
     let route = extensions.get::<MatchedPath>();
-    let caller = extensions.get::<Caller>();
+    let key = extensions.get::<Caller>().map(Caller::key);
+    let key = key.or_else(|| extensions.get::<HostCaller>().map(HostCaller::key));
     let mut entry = LogEntry {
         route: route.map_or_else(String::new, |route| route.as_str().to_owned()),
         method: request.method().clone(),
-        caller: caller.map_or_else(String::new, |caller| {
-            let key = caller.key();
+        caller: key.map_or_else(String::new, |key| {
             format!("key={} {}={}", key.id, key.holder.kind(), key.holder.name())
         }),
         status: None,

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::liveness::HostView;
+#[cfg(feature = "hub")]
+use crate::mesh::once_mark::OnceMark;
 use crate::model::Result;
 use crate::platform::{Clock, Fault, Moment};
 use crate::store::Store;
@@ -19,6 +21,9 @@ pub struct Mesh {
     pub(in crate::mesh) host: HostView,
     pub(in crate::mesh) keep_ms: i64,
     pub(in crate::mesh) faults: Option<PathBuf>,
+    /// What the next transaction records, so that a repeated operation is carried out once.
+    #[cfg(feature = "hub")]
+    pub(in crate::mesh) once: Option<OnceMark>,
     /// Runs at the end of each write operation, in its transaction.
     pub(in crate::mesh) before_commit: fn(&mut WriteContext) -> Result<()>,
 }
@@ -81,14 +86,26 @@ impl Mesh {
     ) -> Result<T> {
         self.store.reopen_if_replaced()?;
         let (host, before_commit) = (&self.host, self.before_commit);
+        #[cfg(feature = "hub")]
+        let once = self.once.as_ref();
         let (outcome, wakeups) = self.store.write(self.clock.now(), |tx| {
             let mut write = WriteContext::new(tx, host);
+            #[cfg(feature = "hub")]
+            let events_after = once.map(|mark| mark.check(&write)).transpose()?;
             let outcome = operation(&mut write)?;
             before_commit(&mut write)?;
+            #[cfg(feature = "hub")]
+            if let (Some(mark), Some(events_after)) = (once, events_after) {
+                mark.record(&write, events_after)?;
+            }
             write.wake(tx.sessions_waiting_for_events()?);
             write.wake_unnotified()?;
             Ok((outcome, write.into_wakeups()))
         })?;
+        #[cfg(feature = "hub")]
+        {
+            self.once = None;
+        }
         wakeups.deliver(&self.host.doorbells);
         self.store.checkpoint_if_wal_is_long();
         Ok(outcome)

@@ -36,6 +36,8 @@ mod liveness;
 mod member;
 mod memory;
 mod message;
+#[cfg(feature = "hub")]
+mod once_mark;
 mod open;
 mod options;
 #[cfg(feature = "hub")]
@@ -95,9 +97,11 @@ pub use question::status::QuestionStatus;
 pub use question::stop_decision::{EndingTurn, StopBlock, StopStreak, has_exhausted_stop_blocks};
 pub use question::wait::{Wait, WaitPoll};
 #[cfg(feature = "server")]
-pub use remote_session::join::{RemoteJoin, RemoteJoined};
+pub use remote_session::join::{REMOTE_REVISION, RemoteJoin, RemoteJoined};
 #[cfg(feature = "hub")]
 pub use remote_session::lease::{GitState, SESSION_LEASE_MS};
+#[cfg(feature = "hub")]
+pub use remote_session::once::EarlierCall;
 pub use session::SessionHandle;
 pub use state::NewValue;
 pub use status::Status;

@@ -30,6 +30,8 @@ impl Mesh {
             host,
             keep_ms: options.keep_ms,
             faults: options.faults.clone(),
+            #[cfg(feature = "hub")]
+            once: None,
             before_commit: settle_changed_queues,
         })
     }

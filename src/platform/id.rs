@@ -15,6 +15,11 @@ macro_rules! id {
         impl $name {
             /// Greater than every id that is given.
             pub const LAST: Self = Self(Ulid(u128::MAX));
+
+            /// Returns the plain id.
+            pub fn ulid(self) -> Ulid {
+                self.0
+            }
         }
 
         impl From<Ulid> for $name {

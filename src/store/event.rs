@@ -40,6 +40,21 @@ impl Tx<'_> {
         Ok(self.sql.last_insert_rowid())
     }
 
+    /// Returns the subjects of the events of a type after the first number, up to the second.
+    #[cfg(feature = "hub")]
+    pub(crate) fn event_subjects(
+        &self,
+        kind: EventKind,
+        (after, last): (i64, i64),
+    ) -> rusqlite::Result<Vec<String>> {
+        self.sql
+            .prepare_cached(
+                "SELECT subject FROM event WHERE seq > ?1 AND seq <= ?2 AND type = ?3 ORDER BY seq",
+            )?
+            .query_map(params![after, last, kind.as_str()], |row| row.get(0))?
+            .collect()
+    }
+
     /// Returns the sessions in which a call waits for an event that this transaction has appended.
     pub(crate) fn sessions_waiting_for_events(&self) -> rusqlite::Result<Vec<SessionId>> {
         let appended_event_types = self.appended_event_types.borrow();

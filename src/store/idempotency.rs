@@ -78,4 +78,41 @@ impl Tx<'_> {
             .execute(params![key, idempotency_key])
             .map(drop)
     }
+
+    /// Records with which events a request without a result was carried out: the number of the last event before it, and that
+    /// of its last.
+    pub(crate) fn set_request_events(
+        &self,
+        key: KeyId,
+        idempotency_key: &str,
+        events: &str,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE idempotency SET response = ?3 WHERE key_id = ?1 AND idempotency_key = ?2",
+            )?
+            .execute(params![key, idempotency_key, events])
+            .map(drop)
+    }
+
+    /// Returns with which events a request without a result was carried out: those after the first number, up to the second.
+    pub(crate) fn request_events(
+        &self,
+        key: KeyId,
+        idempotency_key: &str,
+    ) -> rusqlite::Result<(i64, i64)> {
+        let events: Option<String> = self
+            .sql
+            .prepare_cached(
+                "SELECT response FROM idempotency WHERE key_id = ?1 AND idempotency_key = ?2 AND status IS NULL",
+            )?
+            .query_row(params![key, idempotency_key], |row| row.get(0))
+            .optional()?
+            .flatten();
+        let range = events.as_deref().and_then(|events| {
+            let (after, last) = events.split_once(' ')?;
+            Some((after.parse().ok()?, last.parse().ok()?))
+        });
+        Ok(range.unwrap_or_default())
+    }
 }

@@ -8,7 +8,7 @@ use crate::platform::process::ProcessKey;
 
 /// Identifies a process on a machine: enough to look it up, or to know that this is not possible from here.
 #[expect(missing_docs, reason = "the other field names say it")]
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ProcessLocation {
     pub host: String,
     pub boot: String,

@@ -24,6 +24,7 @@ use crate::hub::caller::Caller;
 use crate::hub::event_stream;
 use crate::hub::mcp_endpoint;
 use crate::hub::page;
+use crate::hub::remote;
 use crate::hub::request_log::log_request;
 use crate::hub::routes::rest_route::{Method, RestRoute};
 use crate::hub::routes::route_table::ROUTES;
@@ -38,6 +39,7 @@ pub(super) fn router(hub: Arc<Hub>) -> Router {
         .route("/v1/openapi.json", get(openapi_document))
         .merge(board_key::router())
         .merge(mcp_endpoint::router())
+        .merge(remote::router())
         .route("/events", get(event_stream::events))
         .route_layer(middleware::from_fn_with_state(
             Arc::clone(&hub),

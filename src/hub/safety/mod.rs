@@ -19,6 +19,7 @@ pub(super) use request_head::check_head;
 pub(super) use response_headers::add_headers;
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 
 use axum::http::{Extensions, HeaderMap, HeaderValue};
 
@@ -28,6 +29,9 @@ use crate::hub::safety::key_rate::KeyRate;
 use crate::hub::safety::own_hosts::OwnHosts;
 use crate::hub::safety::wrong_keys::WrongKeys;
 use crate::platform::Moment;
+
+/// How many times as many requests as another key a host may send.
+const SESSIONS_OF_HOST: NonZeroU32 = NonZeroU32::new(100).expect("it is not 0");
 
 /// How the hub is protected.
 #[derive(Debug, Clone)]
@@ -39,13 +43,15 @@ pub struct SafetyOptions {
     /// The origins of web pages that may call it. Its own page needs none.
     pub cors_origins: Vec<String>,
     /// How many requests a key may send in 10 seconds.
-    pub requests_per_10_seconds: std::num::NonZeroU32,
+    pub requests_per_10_seconds: NonZeroU32,
 }
 
 /// The protection of a running hub.
 pub(super) struct Safety {
     own_hosts: OwnHosts,
     pub(super) key_rate: KeyRate,
+    /// The rate of keys of hosts, each of which is the key of many sessions.
+    pub(super) host_rate: KeyRate,
     wrong_keys: WrongKeys,
     cors_origins: Vec<HeaderValue>,
     trusted_proxies: Vec<IpAddr>,
@@ -57,6 +63,11 @@ impl Safety {
         Self {
             own_hosts: OwnHosts::new(bound, options.public_url.as_deref()),
             key_rate: KeyRate::new(options.requests_per_10_seconds),
+            host_rate: KeyRate::new(
+                options
+                    .requests_per_10_seconds
+                    .saturating_mul(SESSIONS_OF_HOST),
+            ),
             wrong_keys: WrongKeys::default(),
             cors_origins: options
                 .cors_origins

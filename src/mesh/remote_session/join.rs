@@ -9,6 +9,8 @@ use crate::platform::process::ProcessKey;
 use crate::platform::project_facts::ProjectFacts;
 use crate::store::ProcessLocation;
 
+/// The revision of what a hub and a program on another host say to each other.
+pub const REMOTE_REVISION: u32 = 1;
 /// The longest text about the client, in bytes.
 const TEXT_BYTES_MAX: usize = 1024;
 

@@ -3,3 +3,5 @@
 pub(in crate::mesh) mod join;
 #[cfg(feature = "hub")]
 pub(in crate::mesh) mod lease;
+#[cfg(feature = "hub")]
+pub(in crate::mesh) mod once;

@@ -1,0 +1,242 @@
+//! Calls a tool for a session on another host. A call that writes names an idempotency key, and is carried out once although
+//! its connection breaks and the program repeats it.
+use std::sync::Arc;
+
+use axum::extract::{Extension, Path};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::hub::api_error::ApiError;
+use crate::hub::caller::Caller;
+use crate::hub::host_caller::HostCaller;
+use crate::hub::hub_session::CallerSession;
+use crate::hub::log::log;
+use crate::hub::remote::body::Body;
+use crate::hub::request_log::LogDetail;
+use crate::mesh::{EarlierCall, GitState};
+use crate::model::access_key::KeyScope;
+use crate::model::{Refusal, Result};
+use crate::platform::id::{QuestionId, SessionId};
+use crate::tools::{self, Effect, JsonObject, ToolEntry};
+
+/// What is needed of a call.
+#[derive(Deserialize)]
+pub(super) struct CallBody {
+    #[serde(default)]
+    arguments: JsonObject,
+    #[serde(default)]
+    facts: CallFacts,
+}
+
+/// What the program sees of its project at the time of the call.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct CallFacts {
+    #[serde(default)]
+    git_branch: Option<String>,
+    #[serde(default)]
+    git_head: Option<String>,
+}
+
+/// A call that names an idempotency key.
+struct KeyedCall {
+    key: String,
+    hash: [u8; 32],
+}
+
+pub(super) async fn call(
+    Extension(host): Extension<HostCaller>,
+    Path((id, tool)): Path<(SessionId, String)>,
+    headers: HeaderMap,
+    Body(body): Body<CallBody>,
+) -> std::result::Result<Response, ApiError> {
+    let tool = tools::find(&tool)
+        .ok_or_else(|| ApiError::not_found(&format!("no tool called {tool:?}")))?;
+    let session = host.session(id)?;
+    let reads = matches!(tool.effect, Effect::Reads);
+    host.require(if reads {
+        KeyScope::Read
+    } else {
+        KeyScope::Write
+    })?;
+    report_facts(&host, &session, &body.facts).await?;
+    let caller = Caller::of_host(&host, session);
+    let keyed = keyed_call(&headers, tool, &body.arguments)?;
+    let (status, result) = match keyed {
+        None => run(&caller, tool, body.arguments).await,
+        Some(keyed) => run_once(&caller, tool, body.arguments, keyed).await?,
+    };
+    let mut response = (status, axum::Json(result)).into_response();
+    response.extensions_mut().insert(if reads {
+        LogDetail::Reads
+    } else {
+        LogDetail::Tool(tool.name)
+    });
+    Ok(response)
+}
+
+async fn report_facts(
+    host: &HostCaller,
+    session: &CallerSession,
+    facts: &CallFacts,
+) -> std::result::Result<(), ApiError> {
+    if facts.git_branch.is_none() && facts.git_head.is_none() {
+        return Ok(());
+    }
+    let me = session.handle()?;
+    let git = GitState {
+        branch: facts.git_branch.as_deref(),
+        head: facts.git_head.as_deref(),
+    };
+    Ok(host
+        .mesh()
+        .with_mesh(|mesh| mesh.set_git_state(&me, git))
+        .await?)
+}
+
+/// Returns the idempotency key of a call; one that may be repeated without harm needs none.
+fn keyed_call(
+    headers: &HeaderMap,
+    tool: &ToolEntry,
+    arguments: &JsonObject,
+) -> Result<Option<KeyedCall>> {
+    let given = headers.get("idempotency-key").map(|value| value.to_str());
+    let key = match given {
+        _ if !matches!(tool.effect, Effect::Writes) || waits_for_events(arguments) => {
+            return Ok(None);
+        }
+        Some(Ok(key)) if (1..=255).contains(&key.len()) => key.to_owned(),
+        _ => {
+            let problem =
+                "a call that writes needs the header Idempotency-Key, 1 to 255 ASCII characters";
+            return Err(Refusal::argument(problem).into());
+        }
+    };
+    let content = json!([tool.name, arguments]).to_string();
+    let hash = Sha256::digest(content).into();
+    Ok(Some(KeyedCall { key, hash }))
+}
+
+fn waits_for_events(arguments: &JsonObject) -> bool {
+    arguments
+        .get("action")
+        .is_some_and(|action| action == "wait")
+}
+
+/// Runs a call to its end. Returns status and body, also of a refusal.
+async fn run(caller: &Caller, tool: &ToolEntry, arguments: JsonObject) -> (StatusCode, Value) {
+    let outcome = match (tool.handler)(arguments) {
+        Ok(operation) => caller.run(operation).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(body) => (StatusCode::OK, body),
+        Err(error) => ApiError::from(error).into_parts(),
+    }
+}
+
+/// Runs a call, or returns the result of the earlier one with this idempotency key.
+async fn run_once(
+    caller: &Caller,
+    tool: &'static ToolEntry,
+    arguments: JsonObject,
+    keyed: KeyedCall,
+) -> std::result::Result<(StatusCode, Value), ApiError> {
+    let me = caller.session().handle()?;
+    let found = caller
+        .mesh()
+        .with_mesh(|mesh| mesh.find_earlier_call(me.session, (&keyed.key, keyed.hash)))
+        .await?;
+    match found {
+        EarlierCall::None => Ok(run_marked(caller, tool, arguments, keyed).await),
+        EarlierCall::Completed { status, response } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+            let body = serde_json::from_str(&response).unwrap_or(Value::Null);
+            Ok((status, body))
+        }
+        EarlierCall::Stored { questions } if !questions.is_empty() => {
+            Ok(await_questions(caller, &arguments, &questions).await)
+        }
+        EarlierCall::Stored { .. } => Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "outcome_unknown",
+            "this call was stored, and its result is not known",
+            "It is carried out once: look at what there is before you call again.",
+        )),
+        EarlierCall::OtherCall => Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "conflict",
+            "another call had this Idempotency-Key; nothing was changed",
+            "Use another Idempotency-Key for another call.",
+        )),
+    }
+}
+
+/// Runs a call whose first transaction records its idempotency key, and stores its result. It goes on if the client vanishes,
+/// unless it waits: then its wait ends, and what it asked stays.
+async fn run_marked(
+    caller: &Caller,
+    tool: &'static ToolEntry,
+    arguments: JsonObject,
+    keyed: KeyedCall,
+) -> (StatusCode, Value) {
+    let marked = caller.marked(&keyed.key, keyed.hash);
+    if tool.name == "ask_peer" {
+        return finish(&marked, tool, arguments, keyed).await;
+    }
+    let running = tokio::spawn(async move { finish(&marked, tool, arguments, keyed).await });
+    running.await.unwrap_or_else(|_| {
+        let message = "the call failed in the hub";
+        ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "storage",
+            message,
+            "See hub.log.",
+        )
+        .into_parts()
+    })
+}
+
+async fn finish(
+    caller: &Caller,
+    tool: &ToolEntry,
+    arguments: JsonObject,
+    keyed: KeyedCall,
+) -> (StatusCode, Value) {
+    let (status, body) = run(caller, tool, arguments).await;
+    let (mesh, session) = (Arc::clone(caller.mesh()), caller.session().id());
+    if let Some(session) = session {
+        let (text, key) = (body.to_string(), &keyed.key);
+        let stored =
+            mesh.with_mesh(|mesh| mesh.complete_call(session, key, (status.as_u16(), &text)));
+        // It has been carried out, so its client gets the result also if that cannot be stored.
+        if let Err(error) = stored.await {
+            log(&format!(
+                "a result was not stored for its Idempotency-Key: {error}"
+            ));
+        }
+    }
+    (status, body)
+}
+
+/// Waits for the questions that an earlier call asked.
+async fn await_questions(
+    caller: &Caller,
+    arguments: &JsonObject,
+    questions: &[QuestionId],
+) -> (StatusCode, Value) {
+    let ids: Vec<String> = questions.iter().map(QuestionId::to_string).collect();
+    let many = arguments.get("to").is_some_and(Value::is_array);
+    let mut awaited = JsonObject::new();
+    awaited.insert(
+        "question_id".into(),
+        if many { json!(ids) } else { json!(ids[0]) },
+    );
+    if let Some(timeout) = arguments.get("timeout_seconds") {
+        awaited.insert("timeout_seconds".into(), timeout.clone());
+    }
+    let tool = tools::find("await_reply").expect("it is a tool");
+    run(caller, tool, awaited).await
+}

@@ -1,0 +1,117 @@
+//! Carries an operation out once, although its caller repeats it: the first transaction that the operation writes records
+//! that it was carried out.
+use crate::mesh::connection::Mesh;
+use crate::mesh::once_mark::{OnceMark, owner};
+use crate::model::{EventKind, Result};
+use crate::platform::id::{QuestionId, SessionId};
+
+/// How long a request is known, in milliseconds.
+const KEEP_MS: i64 = 24 * 3600 * 1000;
+
+/// What is known of a call of a tool that names an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EarlierCall {
+    /// There was none: nothing was stored for it.
+    None,
+    /// It was carried out, with this status and body.
+    Completed {
+        /// The HTTP status.
+        status: u16,
+        /// The body.
+        response: String,
+    },
+    /// It was stored, but its result is not known: it still runs, or its hub has ended.
+    Stored {
+        /// The questions that it asked.
+        questions: Vec<QuestionId>,
+    },
+    /// Another call had this idempotency key.
+    OtherCall,
+}
+
+impl Mesh {
+    /// Runs a verb of a session on another host, unless it was carried out before: then returns `None`. Its first
+    /// transaction records its number; one that writes nothing is recorded alone.
+    pub fn run_verb_once<T>(
+        &mut self,
+        session: SessionId,
+        number: i64,
+        verb: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<Option<T>> {
+        if self.read(|read| Ok(read.tx.applied_verb(session)?))? >= number {
+            return Ok(None);
+        }
+        let outcome = self.run_marked(OnceMark::Verb { session, number }, verb)?;
+        Ok(Some(outcome))
+    }
+
+    /// Lets the next transaction record the idempotency key of a call, until [`Mesh::end_call`].
+    pub fn begin_call(&mut self, session: SessionId, (key, request_hash): (&str, [u8; 32])) {
+        self.once = Some(OnceMark::Call {
+            session,
+            idempotency_key: key.to_owned(),
+            request_hash,
+        });
+    }
+
+    /// Ends what [`Mesh::begin_call`] began, whether or not there was a transaction.
+    pub fn end_call(&mut self) {
+        self.once = None;
+    }
+
+    fn run_marked<T>(
+        &mut self,
+        mark: OnceMark,
+        operation: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        self.once = Some(mark);
+        let outcome = operation(self);
+        let is_unrecorded = self.once.is_some();
+        if is_unrecorded && outcome.is_ok() {
+            let recorded = self.write(|_| Ok(()));
+            self.once = None;
+            recorded?;
+        }
+        self.once = None;
+        outcome
+    }
+
+    /// Returns what is known of the call of a session with that idempotency key, of the last 24 hours.
+    pub fn find_earlier_call(
+        &mut self,
+        session: SessionId,
+        (idempotency_key, request_hash): (&str, [u8; 32]),
+    ) -> Result<EarlierCall> {
+        self.read(|read| {
+            let key = owner(session);
+            let found = read.tx.find_request(key, idempotency_key)?;
+            let kept_since_ms = read.tx.now.wall_ms - KEEP_MS;
+            let Some(found) = found.filter(|found| found.at_ms >= kept_since_ms) else {
+                return Ok(EarlierCall::None);
+            };
+            if found.request_hash != request_hash {
+                return Ok(EarlierCall::OtherCall);
+            }
+            if let Some((status, response)) = found.response {
+                return Ok(EarlierCall::Completed { status, response });
+            }
+            let events = read.tx.request_events(key, idempotency_key)?;
+            let asked = read.tx.event_subjects(EventKind::QuestionAsked, events)?;
+            let questions = asked.iter().filter_map(|id| id.parse().ok()).collect();
+            Ok(EarlierCall::Stored { questions })
+        })
+    }
+
+    /// Stores status and body of a call, if it was recorded.
+    pub fn complete_call(
+        &mut self,
+        session: SessionId,
+        idempotency_key: &str,
+        result: (u16, &str),
+    ) -> Result<()> {
+        self.write(|write| {
+            let key = owner(session);
+            Ok(write.tx.complete_request(key, idempotency_key, result)?)
+        })
+    }
+}
