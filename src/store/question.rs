@@ -1,6 +1,7 @@
 //! Statements on questions: asked, delivered, answered, withdrawn, expired, erased.
 use crate::store::columns::column;
 use rusqlite::{OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
 
 use super::transaction::Tx;
 use crate::model::question::{EXPIRES_MS, UNDELIVERED_RETRY_MS};
@@ -9,7 +10,7 @@ use crate::platform::id::{PeerId, QuestionId, SessionId};
 
 /// A question, with its answer once there is one.
 #[expect(missing_docs, reason = "the other field names say it")]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Question {
     pub id: QuestionId,
     pub asker: PeerId,
@@ -72,7 +73,7 @@ pub(crate) struct NewAnswer<'a> {
 
 /// A pending question, with its deliveries to one session.
 #[expect(missing_docs, reason = "the field name says it")]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QuestionDelivery {
     pub question: Question,
     /// How often the model of this session got it.
