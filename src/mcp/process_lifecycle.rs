@@ -1,7 +1,8 @@
 //! Starts and ends the server process. The process ends with stdin, on SIGINT, SIGTERM or SIGHUP, and with its client
 //! process, however that died; and it unregisters its session.
 use std::io::Write;
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +16,14 @@ use crate::mcp::pre_init_filter::PreInitFilter;
 use crate::mcp::server::MeshServer;
 use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
-use crate::mcp::tool_server::ToolServer;
+use crate::mcp::tool_server::{ToolBackend, ToolServer};
+use crate::platform::isolation::MeshAddress;
 use crate::platform::process::ProcessKey;
-use crate::platform::{Fault, Settings, version};
+use crate::platform::project::Project;
+use crate::platform::{Fault, FaultKind, Settings, version};
 
+/// The program beside this one for a mesh at a hub.
+const REMOTE_PROGRAM: &str = "claude-mesh-remote";
 /// How long the end of a session waits for the write lock at most; the client kills a server that ends slowly.
 const UNREGISTER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -36,7 +41,14 @@ pub(super) fn run() -> ExitCode {
         ExitCode::FAILURE
     };
     let shared = match Settings::of_this_process() {
-        Ok(settings) => Ok(Arc::new(Shared::new(settings))),
+        Ok(settings) => match become_remote(&settings) {
+            None => Ok(Arc::new(Shared::new(settings))),
+            // The model gets it as the result of every call.
+            Some(fault) => {
+                fail(&format!("{fault}; {}", fault.hint));
+                Err(fault)
+            }
+        },
         // The server starts all the same, so that the model gets the reason.
         Err(fault) => {
             fail(&format!("{fault}; {}", fault.hint));
@@ -58,21 +70,36 @@ pub(super) fn run() -> ExitCode {
     }
 }
 
+/// Becomes the program for a mesh at a hub, if that of the project is at one: this program has no HTTP client. Returns why it
+/// could not; `None` if the mesh is in a file, or if its place cannot be determined yet.
+fn become_remote(settings: &Settings) -> Option<Fault> {
+    let project = Project::of(&settings.project_folder(true), settings).ok()?;
+    let MeshAddress::Hub(hub) = project.mesh_address(settings).ok()? else {
+        return None;
+    };
+    let program = std::env::current_exe().ok()?.with_file_name(REMOTE_PROGRAM);
+    let error = Command::new(&program)
+        .args(std::env::args_os().skip(1))
+        .exec();
+    Some(Fault::new(
+        FaultKind::AtHub,
+        format!(
+            "the mesh of this folder is at {}, and {} cannot be started: {error}",
+            hub.url,
+            program.display()
+        ),
+        "install claude-mesh with all its programs; `claude-mesh doctor` says where they are",
+    ))
+}
+
 async fn serve(shared: std::result::Result<Arc<Shared>, Fault>) -> std::io::Result<()> {
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
-    let mut hung_up = signal(SignalKind::hangup())?;
     let stdin_closed = shared.as_ref().map_or_else(
         |_| watch::Sender::new(false),
         |shared| shared.stdin_closed(),
     );
-    let reason = tokio::select! {
-        ended = serve_stdio(ToolServer(MeshServer::new(shared.clone())), stdin_closed) => ended?,
-        _ = interrupted.recv() => "interrupted",
-        _ = terminated.recv() => "terminated",
-        _ = hung_up.recv() => "hung up",
-        () = wait_for_client_exit(shared.as_deref().ok()) => "client gone",
-    };
+    let client_process = shared.as_ref().ok().map(|shared| shared.client_process());
+    let server = MeshServer::new(shared.clone());
+    let reason = serve_until_end(server, stdin_closed, client_process).await?;
     if let Ok(shared) = shared {
         shared
             .session_state()
@@ -81,9 +108,27 @@ async fn serve(shared: std::result::Result<Arc<Shared>, Fault>) -> std::io::Resu
     Ok(())
 }
 
+/// Serves until stdin ends, a signal comes, or the client process has ended. Returns which of them it was.
+pub(crate) async fn serve_until_end<B: ToolBackend>(
+    backend: B,
+    stdin_closed: watch::Sender<bool>,
+    client_process: Option<watch::Receiver<Option<ProcessKey>>>,
+) -> std::io::Result<&'static str> {
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut hung_up = signal(SignalKind::hangup())?;
+    Ok(tokio::select! {
+        ended = serve_stdio(ToolServer(backend), stdin_closed) => ended?,
+        _ = interrupted.recv() => "interrupted",
+        _ = terminated.recv() => "terminated",
+        _ = hung_up.recv() => "hung up",
+        () = wait_for_client_exit(client_process) => "client gone",
+    })
+}
+
 /// Serves until stdin ends. A client that ends before its first message is no fault.
-async fn serve_stdio(
-    server: ToolServer<MeshServer>,
+async fn serve_stdio<B: ToolBackend>(
+    server: ToolServer<B>,
     stdin_closed: watch::Sender<bool>,
 ) -> std::io::Result<&'static str> {
     let (stdin, stdout) = rmcp::transport::stdio_pipes();
@@ -100,8 +145,8 @@ async fn serve_stdio(
 }
 
 /// Waits until the client process of the session has ended. The kernel notifies, so no timer is needed.
-async fn wait_for_client_exit(shared: Option<&Shared>) {
-    let Some(mut client_process) = shared.map(Shared::client_process) else {
+async fn wait_for_client_exit(client_process: Option<watch::Receiver<Option<ProcessKey>>>) {
+    let Some(mut client_process) = client_process else {
         return std::future::pending().await;
     };
     loop {
