@@ -10,7 +10,7 @@ use claude_mesh::mesh::{
 use claude_mesh::model::memory::MemoryScope;
 use claude_mesh::model::peer::Address;
 use claude_mesh::platform::SystemClock;
-use claude_mesh::platform::project::head_commit;
+use claude_mesh::platform::git_checkout::head_commit;
 
 use crate::pin::{Pin, Side};
 use crate::table::{Goal, Line, Samples, Table};

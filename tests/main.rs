@@ -114,6 +114,10 @@ mod hub_events;
 #[cfg(feature = "hub")]
 mod hub_clients;
 
+/// Sessions of other hosts at a hub, by the requests of their programs.
+#[cfg(feature = "hub")]
+mod hub_remote;
+
 /// The REST routes of the hub: the same stories as over MCP.
 #[cfg(feature = "hub")]
 mod hub_rest;

@@ -103,7 +103,8 @@ impl Hub {
         self.key_of(KeyHolder::Board, KeyScope::Admin, "")
     }
 
-    fn key_of(&self, holder: KeyHolder, scope: KeyScope, project: &str) -> String {
+    /// Creates a key. Returns its text.
+    pub(crate) fn key_of(&self, holder: KeyHolder, scope: KeyScope, project: &str) -> String {
         let project = self.home.join(project);
         std::fs::create_dir_all(&project).unwrap();
         let draft = KeyDraft {
@@ -157,6 +158,12 @@ impl Hub {
         self.process.wait().unwrap().success()
     }
 
+    /// Kills the hub at once, while others still use it.
+    pub(crate) fn kill_by_signal(&self) {
+        let pid = rustix::process::Pid::from_raw(self.pid()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+
     /// Kills the hub at once.
     pub(crate) fn kill(self) {
         drop(self);
@@ -204,6 +211,13 @@ impl HubRequest<'_> {
     pub(crate) fn json(self, body: &Value) -> HubResponse {
         self.header("Content-Type", "application/json")
             .bytes(body.to_string().as_bytes())
+    }
+
+    /// Sends the request with a JSON body; `None` if the connection breaks.
+    pub(crate) fn try_json(self, body: &Value) -> Option<HubResponse> {
+        let request = self.request.header("Content-Type", "application/json");
+        let request = request.body(body.to_string()).unwrap();
+        self.hub.client.run(request).ok().map(HubResponse::read)
     }
 
     /// Sends the request with these bytes as its body, also if its method usually has none.

@@ -12,6 +12,8 @@ mod in_flight;
 mod inbox_session;
 pub(crate) mod install_home;
 mod mesh_fixture;
+#[cfg(feature = "hub")]
+mod other_host;
 mod process;
 mod refusal;
 mod session;
@@ -28,6 +30,8 @@ pub(crate) use self::hub_mcp::*;
 pub(crate) use self::in_flight::*;
 pub(crate) use self::inbox_session::*;
 pub(crate) use self::mesh_fixture::*;
+#[cfg(feature = "hub")]
+pub(crate) use self::other_host::*;
 pub(crate) use self::process::*;
 pub(crate) use self::refusal::*;
 pub(crate) use self::session::*;

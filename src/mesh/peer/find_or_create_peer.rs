@@ -110,9 +110,14 @@ fn find_or_create_project_peer(
             return Ok(peer);
         }
     }
+    // On another host the first seat may have got the name of its host, too; the others are named after it.
+    let first = peers_of_project
+        .first()
+        .filter(|first| first.seat == Some(1) && project.other_host.is_some());
+    let base = first.map_or(&requested_name, |first| &first.name);
     let name = first_free_name(
         write.read(),
-        PeerName::candidates(&requested_name, free_seat, &distinguishing_names(project)),
+        PeerName::candidates(base, free_seat, &distinguishing_names(project)),
         None,
     )?;
     let new = NewPeer {
