@@ -16,11 +16,13 @@
 pub(super) mod error;
 mod params;
 mod row;
+mod served;
 mod statement;
 mod transaction;
 
 pub(super) use error::{EngineError, OptionalExtension, Result, ServedError};
 pub(super) use params::{Params, Values};
 pub(super) use row::{Row, ServedRow};
+pub(super) use served::ServedTransaction;
 pub(super) use statement::Statement;
-pub(super) use transaction::{ServedTransaction, Transaction};
+pub(super) use transaction::Transaction;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::error::{EngineError, Result};
 use super::params::Params;
 use super::row::{Column, Row, ServedRow};
-use super::transaction::ServedTransaction;
+use super::served::ServedTransaction;
 
 /// A statement that is ready to run.
 pub(in crate::store) enum Statement<'a> {

@@ -1,10 +1,8 @@
 //! A transaction on either engine.
-use std::fmt::Debug;
-use std::sync::Arc;
-
 use super::error::Result;
-use super::params::{Params, Values};
-use super::row::{Row, ServedRow};
+use super::params::Params;
+use super::row::Row;
+use super::served::ServedTransaction;
 use super::statement::Statement;
 
 /// A transaction. It is rolled back when it is dropped without a commit.
@@ -12,24 +10,6 @@ use super::statement::Statement;
 pub(in crate::store) enum Transaction<'a> {
     File(rusqlite::Transaction<'a>),
     Served(Box<dyn ServedTransaction + 'a>),
-}
-
-/// A transaction on a database server.
-pub(in crate::store) trait ServedTransaction: Debug {
-    /// Returns the names of the columns that a statement has.
-    fn columns(&self, sql: &str) -> Result<Arc<[String]>>;
-
-    /// Runs a statement and returns its rows.
-    fn query(&self, sql: &str, values: Values<'_>) -> Result<Vec<ServedRow>>;
-
-    /// Runs a statement and returns the number of rows that it changed.
-    fn execute(&self, sql: &str, values: Values<'_>) -> Result<usize>;
-
-    /// Runs statements without values.
-    fn execute_batch(&self, sql: &str) -> Result<()>;
-
-    /// Commits.
-    fn commit(self: Box<Self>) -> Result<()>;
 }
 
 impl<'t> Transaction<'t> {
