@@ -213,7 +213,7 @@ fn hub_killed_during_an_ask_keeps_question_session_and_claim() {
         OtherHost::with_key(&hub, desk),
     );
     let (status, ended) = laptop.send(
-        &format!("/v1/remote/sessions/{}/tools/claims", web_id),
+        &format!("/v1/remote/sessions/{web_id}/tools/claims"),
         Some(&json!({})),
         &[],
     );

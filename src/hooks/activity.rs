@@ -3,13 +3,14 @@
 //!
 //! Inbox lines and notifications are not typed, and a slash command says little to others; neither is recorded.
 use super::call::HookCall;
+use super::hook_mesh::HookMesh;
 use crate::claude_code::HookEvent;
-use crate::mesh::{Mesh, SessionHandle};
+use crate::mesh::SessionHandle;
 use crate::model::activity_summary::{ActivitySummary, excerpt};
 use crate::platform::fault_log;
 
 /// Records what this event shows of the work. A fault goes to the fault log and does not fail the hook.
-pub(super) fn record(call: &HookCall, mesh: &Mesh, me: &SessionHandle) {
+pub(super) fn record<M: HookMesh>(call: &HookCall, mesh: &mut M, me: &SessionHandle) {
     if !call.settings.keeps_activity {
         return mesh.clear_activity_summary(me);
     }

@@ -3,6 +3,7 @@
 use std::mem::ManuallyDrop;
 
 use super::call::HookCall;
+use super::hook_mesh::HookMesh;
 use super::{activity, prompt, prompt_text, stop};
 use crate::claude_code::{self, HookEvent, HookOutput};
 use crate::mesh::{EndingTurn, Mesh, SessionHandle};
@@ -37,10 +38,19 @@ pub fn inbox_poll(call: &HookCall) -> Result<Option<HookOutput>, Error> {
         let started_at_ms = registry_entry.and_then(|entry| entry.started_at_ms);
         return restart_notice(&mut mesh, &me, started_at_ms);
     }
-    record_activity(call, &mut mesh, &me, process);
-    activity::record(call, &mesh, &me);
+    record_activity(call, &mut *mesh, &me, process);
+    deliver(call, &mut *mesh, &me)
+}
+
+/// Records what the event shows of the work, and returns what the model gets at it.
+pub(crate) fn deliver<M: HookMesh>(
+    call: &HookCall,
+    mesh: &mut M,
+    me: &SessionHandle,
+) -> Result<Option<HookOutput>, Error> {
+    activity::record(call, mesh, me);
     match &call.event {
-        HookEvent::Prompted { prompt, .. } => prompt::attach_pending(call, &mut mesh, &me, prompt),
+        HookEvent::Prompted { prompt, .. } => prompt::attach_pending(call, mesh, me, prompt),
         HookEvent::Stopping {
             turn,
             already_blocked,
@@ -50,7 +60,7 @@ pub fn inbox_poll(call: &HookCall) -> Result<Option<HookOutput>, Error> {
                 id: turn.as_deref().unwrap_or_default(),
                 already_blocked: *already_blocked,
             };
-            stop::continue_turn(call, &mut mesh, &me, turn)
+            stop::continue_turn(call, mesh, me, turn)
         }
         _ => Ok(None),
     }

@@ -1,13 +1,14 @@
 //! Mentions new mail at a prompt: each message once, and its text only if it is short. `list_messages` has the rest.
 use super::budgeted_text::BudgetedText;
+use super::hook_mesh::HookMesh;
 use super::quoted_block::message_block;
-use crate::mesh::{Inbox, Mesh, SessionHandle};
+use crate::mesh::{Inbox, SessionHandle};
 use crate::model::Error;
 use crate::store::Message;
 
 /// Reads the mail to mention into the inbox, if there is any. Returns how much of it there is in all.
-pub(super) fn load_unmentioned(
-    mesh: &mut Mesh,
+pub(super) fn load_unmentioned<M: HookMesh>(
+    mesh: &mut M,
     me: &SessionHandle,
     inbox: &mut Inbox,
 ) -> Result<u32, Error> {

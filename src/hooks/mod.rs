@@ -12,6 +12,7 @@ mod activity;
 mod budgeted_text;
 mod call;
 mod claim_guard;
+mod hook_mesh;
 mod inbox_poll;
 #[cfg(feature = "watcher")]
 mod inbox_wait;
@@ -21,6 +22,7 @@ mod prompt;
 mod prompt_text;
 mod quoted_block;
 mod session_end;
+mod session_socket;
 mod session_start;
 mod stop;
 #[cfg(feature = "watcher")]
@@ -28,6 +30,10 @@ mod waiting_hook;
 
 pub use call::HookCall;
 pub use claim_guard::claim_guard;
+#[cfg(feature = "hub")]
+pub(crate) use hook_mesh::HookMesh;
+#[cfg(feature = "hub")]
+pub(crate) use inbox_poll::deliver;
 pub use inbox_poll::inbox_poll;
 #[cfg(feature = "watcher")]
 pub use inbox_wait::inbox_wait;
@@ -35,4 +41,10 @@ pub use inbox_wait::inbox_wait;
 pub use program::wait;
 pub use program::{HookFn, run};
 pub use session_end::session_end;
+#[cfg(feature = "hub")]
+pub(crate) use session_socket::{HookRequest, socket_path, sockets_folder};
+#[cfg(feature = "hub")]
+pub(crate) use session_start::StartText;
 pub use session_start::session_start;
+#[cfg(feature = "hub")]
+pub(crate) use waiting_hook::wake_text;

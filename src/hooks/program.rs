@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::call::HookCall;
+use super::session_socket::{self, HookRequest};
 use crate::claude_code::{HookEvent, HookOutput, HookPayload};
 use crate::model::Error;
-use crate::platform::{Settings, fault_log, version};
+use crate::platform::{FaultKind, Settings, fault_log, version};
 
 /// More of an event is not read. No event of Claude Code is nearly as large.
 const STDIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -18,11 +19,13 @@ pub type HookFn<T = HookOutput> = fn(&HookCall) -> Result<Option<T>, Error>;
 /// Runs a hook: event on stdin, at most one JSON object on stdout. The exit status is always 0.
 pub fn run(hook: HookFn) -> ExitCode {
     run_program(move || {
-        if let Some((event, output)) = call_hook(hook) {
-            let mut out = std::io::stdout().lock();
-            let json = output.to_json(&event);
-            let _ = out.write_all(json.as_bytes()).and_then(|()| out.flush());
-        }
+        let output = match call_hook(hook, HookRequest::Run) {
+            None => return ExitCode::SUCCESS,
+            Some(Output::OfHook { event, output }) => output.to_json(&event).into_bytes(),
+            Some(Output::OfServer(output)) => output,
+        };
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(&output).and_then(|()| out.flush());
         ExitCode::SUCCESS
     })
 }
@@ -31,11 +34,13 @@ pub fn run(hook: HookFn) -> ExitCode {
 #[cfg(feature = "watcher")]
 pub fn wait(hook: HookFn<String>) -> ExitCode {
     run_program(move || {
-        let Some((_, text)) = call_hook(hook) else {
-            return ExitCode::SUCCESS;
+        let text = match call_hook(hook, HookRequest::Wait) {
+            None => return ExitCode::SUCCESS,
+            Some(Output::OfHook { output, .. }) => output.into_bytes(),
+            Some(Output::OfServer(output)) => output,
         };
         let mut err = std::io::stderr().lock();
-        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+        let _ = err.write_all(&text).and_then(|()| err.flush());
         ExitCode::from(2)
     })
 }
@@ -49,8 +54,16 @@ fn run_program(body: impl FnOnce() -> ExitCode + UnwindSafe) -> ExitCode {
     std::panic::catch_unwind(body).unwrap_or(ExitCode::SUCCESS)
 }
 
-/// Calls the hook with the event on stdin. Returns the name of the event and the output, if there is any.
-fn call_hook<T>(hook: HookFn<T>) -> Option<(String, T)> {
+/// The output of a hook.
+enum Output<T> {
+    /// The hook has it from the database.
+    OfHook { event: String, output: T },
+    /// The server of the session has made it, where the mesh is at a hub.
+    OfServer(Vec<u8>),
+}
+
+/// Calls the hook with the event on stdin. Returns the output, if there is any.
+fn call_hook<T>(hook: HookFn<T>, request: HookRequest) -> Option<Output<T>> {
     let settings = match Settings::of_this_process() {
         Ok(settings) => settings,
         Err(fault) => {
@@ -61,8 +74,8 @@ fn call_hook<T>(hook: HookFn<T>) -> Option<(String, T)> {
     if settings.disabled {
         return None;
     }
-    let payload = match read_payload() {
-        Ok(payload) => payload,
+    let (payload, input) = match read_payload() {
+        Ok(read) => read,
         Err(problem) => {
             report_fault(Some(settings.mesh_home), &problem);
             return None;
@@ -71,8 +84,23 @@ fn call_hook<T>(hook: HookFn<T>) -> Option<(String, T)> {
     let name = payload.event_name.clone();
     let event = HookEvent::from_payload(payload)?;
     let call = HookCall { event, settings };
-    match hook(&call) {
-        Ok(output) => Some((name, output?)),
+    let error = match hook(&call) {
+        Ok(output) => {
+            return Some(Output::OfHook {
+                event: name,
+                output: output?,
+            });
+        }
+        Err(error) => error,
+    };
+    let answered = match error {
+        Error::Fault(fault) if fault.kind == FaultKind::AtHub => {
+            session_socket::ask_server(&call, request, &input).map_err(Error::from)
+        }
+        error => Err(error),
+    };
+    match answered {
+        Ok(output) => (!output.is_empty()).then_some(Output::OfServer(output)),
         Err(error) => {
             report_fault(Some(call.settings.mesh_home), &error.to_string());
             None
@@ -80,15 +108,17 @@ fn call_hook<T>(hook: HookFn<T>) -> Option<(String, T)> {
     }
 }
 
-fn read_payload() -> Result<HookPayload, String> {
+/// Returns the event on stdin, and its text.
+fn read_payload() -> Result<(HookPayload, Vec<u8>), String> {
     let mut input = Vec::new();
     std::io::stdin()
         .lock()
         .take(STDIN_BYTES_MAX)
         .read_to_end(&mut input)
         .map_err(|error| format!("cannot read stdin: {error}"))?;
-    serde_json::from_slice(&input)
-        .map_err(|error| format!("stdin is not an event of Claude Code: {error}"))
+    let payload = serde_json::from_slice(&input)
+        .map_err(|error| format!("stdin is not an event of Claude Code: {error}"))?;
+    Ok((payload, input))
 }
 
 /// Writes a fault to the fault log and, for a person who runs the hook by hand, to stderr.

@@ -1,19 +1,18 @@
 //! Handles a prompt: attaches what is pending for the session, each question in full once per turn.
-use std::time::Duration;
-
 use super::call::HookCall;
+use super::hook_mesh::HookMesh;
 use super::{message, prompt_text};
 use crate::claude_code::{HookOutput, Prompt};
 use crate::mesh::{
-    Inbox, Mesh, PendingQuestion, SessionHandle, WakeLineStatus, has_exhausted_stop_blocks,
+    Inbox, PendingQuestion, SessionHandle, WakeLineStatus, has_exhausted_stop_blocks,
 };
 use crate::model::{Error, WakeState};
 use crate::store::QuestionDelivery;
 
 /// Attaches what is pending to a prompt. Drops a wake line if the session is throttled or if nothing new is pending.
-pub(super) fn attach_pending(
+pub(super) fn attach_pending<M: HookMesh>(
     call: &HookCall,
-    mesh: &mut Mesh,
+    mesh: &mut M,
     me: &SessionHandle,
     prompt: &Prompt,
 ) -> Result<Option<HookOutput>, Error> {
@@ -47,20 +46,20 @@ pub(super) fn attach_pending(
 }
 
 /// What is needed to put the inbox before a model together with a prompt.
-struct PromptDelivery<'a> {
+struct PromptDelivery<'a, M> {
     call: &'a HookCall,
-    mesh: &'a mut Mesh,
+    mesh: &'a mut M,
     me: &'a SessionHandle,
     prompt: &'a Prompt,
 }
 
-impl PromptDelivery<'_> {
+impl<M: HookMesh> PromptDelivery<'_, M> {
     fn begin_turn(&mut self) -> Result<(), Error> {
         let (turn, typed) = (self.prompt.turn.as_deref(), self.prompt.typed);
         let begun = self.mesh.begin_turn(self.me, turn, typed);
         if begun.is_err() {
             // A hook waits for the write lock only once.
-            self.mesh.set_lock_timeout(Duration::ZERO);
+            self.mesh.stop_waiting_for_lock();
         }
         self.call.tolerate_unmarked(begun)
     }

@@ -2,8 +2,8 @@
 //! its model its name, the other sessions and what is pending.
 use super::call::HookCall;
 use crate::claude_code::{HookEvent, HookOutput};
-use crate::mesh::{Inbox, PeerScope, PeerView, SessionHandle};
-use crate::model::{Error, PeerKind};
+use crate::mesh::{Inbox, PeerScope, SessionHandle};
+use crate::model::{Activity, Error, PeerKind};
 
 /// At most this many other sessions are named.
 const NAMED_PEERS_MAX: usize = 12;
@@ -26,6 +26,7 @@ pub fn session_start(call: &HookCall) -> Result<Option<HookOutput>, Error> {
         .peers(Some(&me), PeerScope::Mesh, false)?
         .into_iter()
         .filter(|view| view.peer.id != me.peer && view.peer.kind == PeerKind::Session)
+        .map(|view| (view.peer.name.to_string(), view.activity))
         .collect();
     let inbox = mesh.inbox(&me)?;
     let unread = mesh.unread(&me)?;
@@ -35,19 +36,43 @@ pub fn session_start(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     } else {
         0
     };
-    let text = [
-        introduction(&me, &others),
-        pending_line(&inbox, unread),
-        memories_line(memories),
-    ];
-    Ok(Some(HookOutput::Context(text.concat())))
+    let start = StartText {
+        me: &me,
+        others: &others,
+        inbox: &inbox,
+        unread,
+        memories,
+    };
+    Ok(Some(HookOutput::Context(start.text())))
 }
 
-fn introduction(me: &SessionHandle, others: &[PeerView]) -> String {
+/// What the text at the start of a session says.
+pub(crate) struct StartText<'a> {
+    pub(crate) me: &'a SessionHandle,
+    /// The names of the other sessions and what they do.
+    pub(crate) others: &'a [(String, Activity)],
+    pub(crate) inbox: &'a Inbox,
+    pub(crate) unread: u32,
+    pub(crate) memories: u32,
+}
+
+impl StartText<'_> {
+    /// Returns the text for the model.
+    pub(crate) fn text(&self) -> String {
+        [
+            introduction(self.me, self.others),
+            pending_line(self.inbox, self.unread),
+            memories_line(self.memories),
+        ]
+        .concat()
+    }
+}
+
+fn introduction(me: &SessionHandle, others: &[(String, Activity)]) -> String {
     let here: Vec<String> = others
         .iter()
         .take(NAMED_PEERS_MAX)
-        .map(|view| format!("{} ({})", view.peer.name, view.activity.as_str()))
+        .map(|(name, activity)| format!("{name} ({})", activity.as_str()))
         .collect();
     let here = match others.len() {
         0 => "Nobody else is here now.".to_owned(),

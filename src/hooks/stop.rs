@@ -2,15 +2,16 @@
 //!
 //! The first time in a row the questions come as added context, then as a block.
 use super::call::HookCall;
+use super::hook_mesh::HookMesh;
 use super::prompt_text;
 use crate::claude_code::HookOutput;
-use crate::mesh::{EndingTurn, Mesh, SessionHandle};
+use crate::mesh::{EndingTurn, SessionHandle};
 use crate::model::Error;
 
 /// Continues the turn if a question is unanswered.
-pub(super) fn continue_turn(
+pub(super) fn continue_turn<M: HookMesh>(
     call: &HookCall,
-    mesh: &mut Mesh,
+    mesh: &mut M,
     me: &SessionHandle,
     turn: EndingTurn<'_>,
 ) -> Result<Option<HookOutput>, Error> {

@@ -2,6 +2,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::hook_mesh::HookMesh;
 use super::{message, prompt_text};
 use crate::mesh::{
     BlockingWait, Mesh, PollResult, SessionHandle, ThreadDriver, WaitCondition, WaitOutcome,
@@ -96,6 +97,19 @@ fn poll_for_wake(mesh: &mut Mesh, me: &SessionHandle) -> Result<PollResult<Optio
         }
         WaitingHookAction::Now => {}
     }
+    // Unlike at a prompt a fault here fails the hook: a wake that is not recorded would be repeated turn after turn.
+    Ok(match wake_text(mesh, me)? {
+        Some(text) => PollResult::Done(Some(text)),
+        None => None.into(),
+    })
+}
+
+/// Returns the text that wakes the session, with what was not delivered to it yet; `None` if there is nothing. Records the
+/// delivery.
+pub(crate) fn wake_text<M: HookMesh>(
+    mesh: &mut M,
+    me: &SessionHandle,
+) -> Result<Option<String>, Error> {
     let mut undelivered = mesh.inbox(me)?;
     undelivered
         .questions
@@ -105,13 +119,12 @@ fn poll_for_wake(mesh: &mut Mesh, me: &SessionHandle) -> Result<PollResult<Optio
         .retain(|late| late.question.answer_shown_at_ms.is_none());
     let unmentioned_mail = message::load_unmentioned(mesh, me, &mut undelivered)?;
     if undelivered.is_empty() {
-        return Ok(None.into());
+        return Ok(None);
     }
     let (text, shown) =
         prompt_text::attachment_text(undelivered, unmentioned_mail, &[], mesh.now().wall_ms);
-    // Unlike at a prompt a fault here fails the hook: a wake that is not recorded would be repeated turn after turn.
     mesh.mark_delivered(me, &shown, None, WakeState::Rewake)?;
-    Ok(PollResult::Done(Some(text)))
+    Ok(Some(text))
 }
 
 /// Raises the signal when the process ends. Returns whether the system reports that.

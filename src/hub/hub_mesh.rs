@@ -232,9 +232,10 @@ impl HubMesh {
                 self.listener.remove(earlier);
             }
             self.listener.add(handle.session)?;
-            session.set_handle(handle, mesh.doorbells())?;
+            session.set_handle(handle.clone(), mesh.doorbells())?;
             self.changed.notify_one();
-            Ok(joined)
+            let start = mesh.start_facts(&handle, &client.project)?;
+            Ok(RemoteJoined { start, ..joined })
         })
         .await
     }

@@ -64,6 +64,8 @@ pub(super) struct RemoteClient {
     pub(super) project: Arc<Project>,
     pub(super) git_branch: Option<String>,
     pub(super) git_head: Option<String>,
+    /// Why no line can be posted to its client; `None` if one can.
+    pub(super) inbox_problem: Option<String>,
 }
 
 impl RemoteClient {
@@ -223,6 +225,11 @@ impl HubSession {
         } else {
             self.in_use.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Returns whether calls run besides one stream.
+    pub(super) fn has_calls_besides_stream(&self) -> bool {
+        self.in_use.load(Ordering::Relaxed) > 1
     }
 
     /// Counts a stream that begins or ends to listen. A person can be asked no more when the last one ends; when the first

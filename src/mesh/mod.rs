@@ -44,7 +44,7 @@ mod options;
 mod overview;
 mod peer;
 mod question;
-#[cfg(feature = "server")]
+#[cfg(feature = "hub")]
 mod remote_session;
 mod retention;
 mod session;
@@ -94,14 +94,20 @@ pub use question::interrupt::{InterruptReason, Interruption};
 pub use question::prior_answers::{PriorAnswer, PriorAnswerCount, PriorAnswerQuery};
 pub use question::read::QuestionWithPeers;
 pub use question::status::QuestionStatus;
-pub use question::stop_decision::{EndingTurn, StopBlock, StopStreak, has_exhausted_stop_blocks};
+pub use question::stop_decision::{
+    EndingTurn, StopBlock, StopStreak, decide_stop, has_exhausted_stop_blocks,
+};
 pub use question::wait::{Wait, WaitPoll};
-#[cfg(feature = "server")]
+#[cfg(feature = "hub")]
 pub use remote_session::join::{REMOTE_REVISION, RemoteJoin, RemoteJoined};
 #[cfg(feature = "hub")]
 pub use remote_session::lease::{GitState, SESSION_LEASE_MS};
 #[cfg(feature = "hub")]
 pub use remote_session::once::EarlierCall;
+#[cfg(feature = "hub")]
+pub use remote_session::snapshot::{SessionSnapshot, SnapshotClock, StartFacts};
+#[cfg(feature = "hub")]
+pub use remote_session::verb::{DeliveredItems, SessionVerb};
 pub use session::SessionHandle;
 pub use state::NewValue;
 pub use status::Status;

@@ -2,10 +2,11 @@
 use crate::model::{PeerKind, PeerName, Refusal, Result};
 use crate::platform::id::{PeerId, SessionId};
 use crate::store::Peer;
+use serde::{Deserialize, Serialize};
 
 /// A session registered at its peer.
 #[expect(missing_docs, reason = "the other field names say it")]
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionHandle {
     pub session: SessionId,
     /// The peer that it is registered at.

@@ -1,6 +1,6 @@
 //! Decides about claims: who may hold a resource together, which tickets are granted next, and when a lease has expired.
 //! Paths of files are resolved in `platform::path`, not here.
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
 use crate::model::text_checks::{check_secret, check_size};
@@ -17,7 +17,7 @@ pub const LEASE_SECONDS_MAX: u32 = 86_400;
 const GRACE_LEASES: i64 = 10;
 
 /// The mode of a claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimMode {
     /// One holder only.
@@ -45,7 +45,7 @@ impl ClaimMode {
 }
 
 /// The state of a claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimState {
     /// It is granted.
@@ -129,7 +129,7 @@ pub fn blocking_owners<Owner: PartialEq + Copy>(
 }
 
 /// The time of a claim. The monotonic clock stops while the machine sleeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// When it was granted or last renewed.
     pub claimed_monotonic_ms: i64,

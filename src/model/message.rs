@@ -1,7 +1,7 @@
 //! Defines messages, topics and recipients. No call waits for a message; text that wants an answer is a question.
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::peer::{Address, NAME_MAX};
 use super::refusal::Refusal;
@@ -21,7 +21,7 @@ pub const BROADCASTS_A_MINUTE: u32 = 60;
 pub const EVERYONE: &str = "*";
 
 /// The type of a message, which decides whether it wakes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageType {
     /// Text; does not wake.
@@ -136,6 +136,17 @@ impl fmt::Display for SentTo {
             Self::Topic(topic) => write!(f, "topic:{topic}"),
             Self::Everyone => f.write_str(EVERYONE),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for SentTo {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok(match text.strip_prefix("topic:") {
+            Some(topic) => Self::Topic(topic.to_owned()),
+            None if text == EVERYONE => Self::Everyone,
+            None => Self::Peer(text),
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
 
@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 pub const NAME_MAX: usize = 64;
 
 /// The name of a peer: 1–64 of `a-z 0-9 . _ -`; of a person `person@host`, of a headless run `project/p-123`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PeerName(String);
 
 impl PeerName {
@@ -139,7 +139,8 @@ fn transliterate(text: &str) -> Cow<'_, str> {
 }
 
 /// What kind of participant a peer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PeerKind {
     /// The interactive sessions of a project, each with a seat of its own.
     Session,
@@ -198,7 +199,7 @@ impl Liveness {
 }
 
 /// The activity of a session, as far as it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activity {
     /// At its prompt.

@@ -1,5 +1,5 @@
 //! Defines the states of a question and of its delivery.
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::elapsed::format_ago;
 
@@ -18,7 +18,7 @@ pub const TURN_MS_MAX: i64 = 3600 * 1000;
 
 /// The state of a question.
 #[expect(missing_docs, reason = "the other variant names say it")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuestionState {
     /// It waits for its answer, also across crashes and restarts.
@@ -62,7 +62,7 @@ impl QuestionState {
 }
 
 /// Who gave an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnsweredBy {
     /// The peer's session.
@@ -72,7 +72,7 @@ pub enum AnsweredBy {
 }
 
 /// How a question last reached its peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WakeState {
     /// It has not reached the peer yet.

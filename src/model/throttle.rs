@@ -1,6 +1,6 @@
 //! Decides when a peer is throttled, so that peers do not spend the tokens of a person without limit: quiet, pause, and wake
 //! budget.
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::platform::clock::rfc3339;
 
@@ -65,7 +65,8 @@ impl Throttled {
 }
 
 /// Why a session with pending items needs its person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PersonAlert {
     /// A dialog waits.
     Dialog,
@@ -101,7 +102,7 @@ impl PersonAlert {
 }
 
 /// The throttles of one peer.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Throttle {
     /// Until when the mesh is paused, in wall milliseconds.
     pub paused_until_ms: Option<i64>,
@@ -114,6 +115,16 @@ pub struct Throttle {
 }
 
 impl Throttle {
+    /// Returns the throttles that a person has set, without the wake budget.
+    #[must_use]
+    pub fn by_person(self) -> Self {
+        Self {
+            posted_turns: 0,
+            budget: 1,
+            ..self
+        }
+    }
+
     /// Returns the throttle that holds a question now, if there is one.
     pub fn throttled(&self, now_ms: i64) -> Option<Throttled> {
         let until = |reason, until_ms: Option<i64>| {

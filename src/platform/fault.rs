@@ -40,6 +40,8 @@ pub enum FaultKind {
     UnsuitableFilesystem,
     /// Another user owns or may write a file that should be private, or this user lacks a permission.
     Permission,
+    /// The mesh is at a hub, and the program works on a file.
+    AtHub,
     /// Anything else.
     Other,
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::platform::fault::{Fault, FaultKind};
+use crate::platform::hub_location::{HubLocation, is_hub_url, normalize_url};
 use crate::platform::settings::{Settings, expand_home};
 use crate::platform::{file, permissions, text};
 
@@ -28,29 +29,62 @@ pub struct MeshLocation {
     pub decided_by: String,
 }
 
-/// Returns the mesh of a canonical folder.
+/// Where the mesh of a folder is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MeshAddress {
+    /// In a database file of this machine.
+    File(MeshLocation),
+    /// At a hub.
+    Hub(HubLocation),
+}
+
+/// Returns the mesh of a canonical folder, if it is a file of this machine; a fault if it is at a hub.
 pub fn mesh_location(settings: &Settings, folder: &Path) -> Result<MeshLocation, Fault> {
+    match mesh_address(settings, folder)? {
+        MeshAddress::File(location) => Ok(location),
+        MeshAddress::Hub(hub) => Err(hub_fault(&hub)),
+    }
+}
+
+/// Returns the fault of a program that works on a file only.
+pub fn hub_fault(hub: &HubLocation) -> Fault {
+    Fault::new(
+        FaultKind::AtHub,
+        format!(
+            "the mesh of this folder is at {} ({})",
+            hub.url, hub.decided_by
+        ),
+        "this works on a mesh in a file of this machine only; use the tools in a session, or the board of the hub",
+    )
+}
+
+/// Returns where the mesh of a canonical folder is.
+pub fn mesh_address(settings: &Settings, folder: &Path) -> Result<MeshAddress, Fault> {
     if settings.database.is_some() {
-        return Ok(default_location(settings));
+        return Ok(MeshAddress::File(default_location(settings)));
     }
     let best = mesh_folders(settings)?
         .into_iter()
         .filter(|(folder_prefix, _)| folder.starts_with(canonicalize_existing(folder_prefix)))
         .max_by_key(|(folder_prefix, _)| canonicalize_existing(folder_prefix).components().count());
     Ok(match best {
-        Some((folder, name)) => walled_location(settings, &folder, name),
-        None => default_location(settings),
+        Some((folder, url)) if is_hub_url(&url) => {
+            let decided_by = decided_by(settings, &folder);
+            MeshAddress::Hub(HubLocation::new(settings, &url, decided_by))
+        }
+        Some((folder, name)) => MeshAddress::File(walled_location(settings, &folder, name)),
+        None => MeshAddress::File(default_location(settings)),
     })
 }
 
-/// Returns the location of every mesh of the user, the default one first, whether or not its database exists.
+/// Returns the location of every mesh of the user in a file, the default one first, whether or not its database exists.
 pub fn all_meshes(settings: &Settings) -> Result<Vec<MeshLocation>, Fault> {
     let mut meshes = vec![default_location(settings)];
     if settings.database.is_some() {
         return Ok(meshes);
     }
     for (folder, name) in mesh_folders(settings)? {
-        if meshes.iter().all(|mesh| mesh.name != name) {
+        if !is_hub_url(&name) && meshes.iter().all(|mesh| mesh.name != name) {
             meshes.push(walled_location(settings, &folder, name));
         }
     }
@@ -73,12 +107,16 @@ fn default_location(settings: &Settings) -> MeshLocation {
 /// Returns the mesh `name`, which the wall around `folder` selects.
 fn walled_location(settings: &Settings, folder: &Path, name: String) -> MeshLocation {
     let meshes = settings.mesh_home.join("meshes");
-    let config = config_path(settings);
     MeshLocation {
         database: meshes.join(&name).join("mesh.db"),
-        decided_by: format!("{} for {}", config.display(), folder.display()),
+        decided_by: decided_by(settings, folder),
         name,
     }
+}
+
+fn decided_by(settings: &Settings, folder: &Path) -> String {
+    let config = config_path(settings);
+    format!("{} for {}", config.display(), folder.display())
 }
 
 /// Returns the folders with a mesh of their own, in the order of the file.
@@ -109,16 +147,18 @@ fn check_keys(config: &Map<String, Value>) -> Result<(), String> {
     }
 }
 
-/// Writes a wall: `folder` and everything below it belong to the mesh `name`; `default` removes the wall. Returns the mesh of
-/// the wall that was there before.
+/// Writes a wall: `folder` and everything below it belong to the mesh `name`, which may be the checked URL of a hub; `default`
+/// removes the wall. Returns the mesh of the wall that was there before.
 pub fn set_mesh(settings: &Settings, folder: &Path, name: &str) -> Result<Option<String>, Fault> {
-    check_name(name).map_err(|problem| {
-        Fault::new(
-            FaultKind::Setting,
-            problem,
-            "use a-z, 0-9, `.`, `_` and `-`; nothing was changed",
-        )
-    })?;
+    if !is_hub_url(name) {
+        check_name(name).map_err(|problem| {
+            Fault::new(
+                FaultKind::Setting,
+                problem,
+                "use a-z, 0-9, `.`, `_` and `-`; nothing was changed",
+            )
+        })?;
+    }
     let path = config_path(settings);
     let mut config = read(&path)?.unwrap_or_default();
     mesh_folders(settings)?;
@@ -170,7 +210,12 @@ fn parse_mapping(
             &format!("the mesh of {pattern:?} must be a name, got {name}"),
         )
     })?;
-    check_name(name).map_err(|problem| broken_file_fault(path, &problem))?;
+    if is_hub_url(name) {
+        // An older program takes the URL for a name, and refuses the map.
+        normalize_url(name, true).map_err(|problem| broken_file_fault(path, &problem))?;
+    } else {
+        check_name(name).map_err(|problem| broken_file_fault(path, &problem))?;
+    }
     let folder = folder_of_pattern(settings, pattern);
     if !folder.is_absolute() || folder.to_string_lossy().contains(['*', '?', '[']) {
         let problem = format!(

@@ -13,6 +13,7 @@ pub mod file;
 pub mod foreign_text;
 pub mod git_checkout;
 pub mod host_path;
+pub mod hub_location;
 pub mod id;
 pub mod isolation;
 pub mod lock;

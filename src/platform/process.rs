@@ -1,12 +1,13 @@
 //! Looks up processes of this machine: which are alive, which are the parents of another. It reads `/proc`; on systems
 //! without it nothing is found.
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Identifies a process, also against a later one with the same number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProcessKey {
     /// Its process number.
     pub pid: i32,

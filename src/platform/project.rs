@@ -11,7 +11,7 @@ use crate::platform::fault::{Fault, FaultKind};
 use crate::platform::file;
 use crate::platform::git_checkout::GitCheckout;
 use crate::platform::isolation;
-use crate::platform::isolation::MeshLocation;
+use crate::platform::isolation::{MeshAddress, MeshLocation};
 use crate::platform::settings::Settings;
 use crate::platform::text::without_bom;
 
@@ -114,10 +114,15 @@ impl Project {
         })
     }
 
-    /// Returns the mesh of the session. The folder of the session decides, not that of the project: a committed file further
+    /// Returns the mesh of the session, if it is in a file of this machine. The folder of the session decides, not that of the project: a committed file further
     /// up must not move the session out of its wall.
     pub fn mesh_location(&self, settings: &Settings) -> Result<MeshLocation, Fault> {
         isolation::mesh_location(settings, &self.start)
+    }
+
+    /// Returns where the mesh of the session is, by the same rule.
+    pub fn mesh_address(&self, settings: &Settings) -> Result<MeshAddress, Fault> {
+        isolation::mesh_address(settings, &self.start)
     }
 
     /// Returns what its state and its tasks belong to: its folder, or for a project on another host the repository with the

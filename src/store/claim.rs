@@ -1,5 +1,6 @@
 //! Statements on claims: the holders of a resource and its claim queue. A claim that has ended has no row.
 use rusqlite::params;
+use serde::{Deserialize, Serialize};
 
 use super::engine::{self, Params, Row};
 use super::transaction::Tx;
@@ -9,7 +10,7 @@ use crate::platform::id::{ClaimId, PeerId, SessionId};
 
 /// A claim that is held, or a ticket in the claim queue, with its peer.
 #[expect(missing_docs, reason = "the other field names say it")]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Claim {
     /// Its id; the claim queue is in the order of the ids.
     pub id: ClaimId,
@@ -100,6 +101,14 @@ impl Tx<'_> {
     /// Returns the claims and tickets on a resource, in the order of the claim queue.
     pub(crate) fn claims_on(&self, resource: &str) -> engine::Result<Vec<Claim>> {
         self.claims_where("c.resource = ?1 ORDER BY c.id", [resource])
+    }
+
+    /// Returns the claims and tickets on files of a host.
+    #[cfg(feature = "hub")]
+    pub(crate) fn exclusive_file_claims(&self, host: &str) -> engine::Result<Vec<Claim>> {
+        let prefix = format!("file://{host}/");
+        let end = format!("file://{host}0");
+        self.claims_where("c.resource >= ?1 AND c.resource < ?2", params![prefix, end])
     }
 
     pub(crate) fn claim(&self, id: ClaimId) -> engine::Result<Option<Claim>> {

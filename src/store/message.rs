@@ -3,6 +3,7 @@
 //! A message is one row for all its readers. A peer sees what is addressed to it, what was posted to everybody since the peer
 //! exists, and what was posted to a topic since the peer subscribed. Ids of peers and of messages come from one sequence, so
 //! `message.id > peer.id` means that the message is younger.
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 use rusqlite::{named_params, params};
@@ -14,7 +15,7 @@ use crate::platform::id::{MessageId, PeerId, SessionId};
 
 /// A stored message.
 #[expect(missing_docs, reason = "the other field names say it")]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Message {
     /// Its id; ids grow in the order in which messages were stored.
     pub id: MessageId,

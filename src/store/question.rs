@@ -1,6 +1,7 @@
 //! Statements on questions: asked, delivered, answered, withdrawn, expired, erased.
 use crate::store::columns::column;
 use rusqlite::params;
+use serde::{Deserialize, Serialize};
 
 use super::engine::{self, OptionalExtension, Params, Row};
 use super::transaction::Tx;
@@ -10,7 +11,7 @@ use crate::platform::id::{PeerId, QuestionId, SessionId};
 
 /// A question, with its answer once there is one.
 #[expect(missing_docs, reason = "the other field names say it")]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Question {
     pub id: QuestionId,
     pub asker: PeerId,
@@ -73,7 +74,7 @@ pub(crate) struct NewAnswer<'a> {
 
 /// A pending question, with its deliveries to one session.
 #[expect(missing_docs, reason = "the field name says it")]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QuestionDelivery {
     pub question: Question,
     /// How often the model of this session got it.

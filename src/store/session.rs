@@ -1,6 +1,7 @@
 //! Rows of sessions: processes of clients that are or were registered at a peer.
 use crate::store::columns::column;
 use rusqlite::params;
+use serde::{Deserialize, Serialize};
 
 use super::engine::{self, OptionalExtension, Params, Row};
 use super::transaction::Tx;
@@ -9,7 +10,7 @@ use crate::platform::process::ProcessKey;
 
 /// Identifies a process on a machine: enough to look it up, or to know that this is not possible from here.
 #[expect(missing_docs, reason = "the other field names say it")]
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProcessLocation {
     pub host: String,
     pub boot: String,
@@ -21,7 +22,7 @@ pub struct ProcessLocation {
 
 /// A process of a client that is or was registered at a peer.
 #[expect(missing_docs, reason = "the other field names say it")]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Session {
     pub id: SessionId,
     pub peer: PeerId,
@@ -54,7 +55,7 @@ pub struct Session {
 }
 
 /// A line in the inbox of a session that should start a turn and has not been read yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WakeAttempt {
     /// What the line carries, so that the prompt hook recognizes it.
     pub nonce: String,

@@ -5,6 +5,8 @@
 
 mod body;
 mod call;
+mod stream;
+mod verbs;
 
 use std::sync::Arc;
 
@@ -29,6 +31,8 @@ pub(super) fn router() -> Router<Arc<Hub>> {
         .route("/v1/remote", get(describe))
         .route("/v1/remote/sessions", post(join))
         .route("/v1/remote/sessions/{session}", delete(leave))
+        .route("/v1/remote/sessions/{session}/stream", get(stream::open))
+        .route("/v1/remote/sessions/{session}/verbs", post(verbs::apply))
         .route(
             "/v1/remote/sessions/{session}/tools/{tool}",
             post(call::call),
@@ -61,6 +65,7 @@ async fn join(
         join.project.git_branch.clone(),
         join.project.git_head.clone(),
     );
+    let inbox_problem = join.inbox_problem.clone();
     let request = join.into_request(caller.host())?;
     let project = request
         .project
@@ -71,6 +76,7 @@ async fn join(
         project: Arc::new(project),
         git_branch,
         git_head,
+        inbox_problem,
     };
     Ok(Json(caller.mesh().register_remote(client).await?))
 }

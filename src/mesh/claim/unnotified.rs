@@ -4,10 +4,11 @@ use crate::mesh::context::ReadContext;
 use crate::mesh::session::SessionHandle;
 use crate::model::Result;
 use crate::store::{Claim, PendingFlags};
+use serde::{Deserialize, Serialize};
 
 /// A claim that was granted without notifying its session.
 #[expect(missing_docs, reason = "the other field names say it")]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Granted {
     pub claim: Claim,
     /// When its lease ends, in wall milliseconds.

@@ -101,16 +101,7 @@ impl Mesh {
 
     /// Returns the messages of a peer that were neither read nor mentioned.
     pub fn unmentioned_mail(&mut self, me: &SessionHandle) -> Result<UnmentionedMail> {
-        self.read(|read| {
-            let messages = read.tx.unmentioned_messages(me.peer, MENTIONED_MAX)?;
-            let all = u32::try_from(messages.len()).unwrap_or(MENTIONED_MAX);
-            let count = if all < MENTIONED_MAX {
-                all
-            } else {
-                read.tx.count_unmentioned(me.peer)?
-            };
-            Ok(UnmentionedMail { messages, count })
-        })
+        self.read(|read| unmentioned_mail(read, me))
     }
 
     /// Records that a peer has read its messages up to this one. The position never moves backwards.
@@ -143,4 +134,18 @@ fn check_known_sender(
         return Err(unknown_peer_refusal(read, Some(me), name)?.into());
     }
     Ok(())
+}
+
+pub(in crate::mesh) fn unmentioned_mail(
+    read: ReadContext,
+    me: &SessionHandle,
+) -> Result<UnmentionedMail> {
+    let messages = read.tx.unmentioned_messages(me.peer, MENTIONED_MAX)?;
+    let all = u32::try_from(messages.len()).unwrap_or(MENTIONED_MAX);
+    let count = if all < MENTIONED_MAX {
+        all
+    } else {
+        read.tx.count_unmentioned(me.peer)?
+    };
+    Ok(UnmentionedMail { messages, count })
 }

@@ -9,9 +9,10 @@ use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::pending::late_replies;
 use crate::model::{PeerName, Result};
 use crate::store::{Message, Peer, Question, QuestionDelivery, Session};
+use serde::{Deserialize, Serialize};
 
 /// A question that is pending for a session.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PendingQuestion {
     /// The question, and its delivery to this session.
     pub delivery: QuestionDelivery,
@@ -25,7 +26,7 @@ pub struct PendingQuestion {
 
 /// An answer that came while no call waited for it.
 #[expect(missing_docs, reason = "the other field names say it")]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LateAnswer {
     pub question: Question,
     /// Who answered.
@@ -33,7 +34,7 @@ pub struct LateAnswer {
 }
 
 /// What is pending for a session.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Inbox {
     /// Questions, oldest first.
     pub questions: Vec<PendingQuestion>,

@@ -57,11 +57,12 @@ impl Mesh {
             return Ok(None);
         }
         let session = self.session(me)?;
-        Ok(session.and_then(|session| decide(inbox.questions, &session, turn)))
+        Ok(session.and_then(|session| decide_stop(inbox.questions, &session, turn)))
     }
 }
 
-fn decide<'a>(
+/// Returns for which of these questions a turn of a session that is not throttled must go on; `None` lets it end.
+pub fn decide_stop<'a>(
     questions: Vec<PendingQuestion>,
     session: &Session,
     turn: EndingTurn<'a>,

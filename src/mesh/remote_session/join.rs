@@ -2,6 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::mesh::peer::join_request::JoinRequest;
+use crate::mesh::remote_session::snapshot::StartFacts;
 use crate::mesh::session::SessionHandle;
 use crate::model::{PeerKind, Refusal, Result};
 use crate::platform::id::SessionId;
@@ -34,6 +35,9 @@ pub struct RemoteJoin {
     pub client_session: Option<String>,
     #[serde(default)]
     pub given_name: Option<String>,
+    /// Why no line can be posted to the inbox of its client; `None` if one can.
+    #[serde(default)]
+    pub inbox_problem: Option<String>,
     /// Whether it is a `claude -p` run.
     #[serde(default)]
     pub headless: bool,
@@ -57,6 +61,9 @@ pub struct RemoteJoined {
     pub lease_ms: i64,
     /// The number of the last verb that was carried out for it; the next one has one more.
     pub applied_verb: i64,
+    /// What the text at the start of the session says.
+    #[serde(default)]
+    pub start: StartFacts,
 }
 
 impl RemoteJoin {
@@ -68,6 +75,7 @@ impl RemoteJoin {
             ("agent", self.agent.as_ref()),
             ("client_session", self.client_session.as_ref()),
             ("given_name", self.given_name.as_ref()),
+            ("inbox_problem", self.inbox_problem.as_ref()),
         ];
         for (name, text) in texts {
             if text.is_some_and(|text| text.len() > TEXT_BYTES_MAX || text.contains('\0')) {
@@ -110,6 +118,7 @@ impl RemoteJoined {
             name: handle.name.to_string(),
             lease_ms,
             applied_verb,
+            start: StartFacts::default(),
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::model::throttle::PersonAlert;
 use crate::model::{Activity, Result};
 use crate::platform::id::QuestionId;
 use crate::store::WakeAttempt;
+use serde::{Deserialize, Serialize};
 
 /// How many lines are posted to an idle session for the same questions.
 const WAKE_ATTEMPTS_MAX: u32 = 2;
@@ -27,7 +28,8 @@ const WAKE_ATTEMPTS_MAX: u32 = 2;
 const WAKE_TIMEOUT_MS: i64 = 600_000;
 
 /// The state of the inbox of a session, as its server knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum InboxSocketState {
     /// It accepts a line.
     Open,

@@ -1,4 +1,5 @@
 //! The wake policy: decides whether a session is woken now.
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::mesh::context::WriteContext;
@@ -18,7 +19,8 @@ pub(in crate::mesh) const RECHECK_MS: i64 = 2_000;
 pub(in crate::mesh) const DEFERRED_TO_WAITING_HOOK: u32 = 0;
 
 /// What the server of a session has to do for it now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WakeAction {
     /// Wait for the doorbell, or for a time.
     Wait {

@@ -46,12 +46,20 @@ pub(in crate::mesh) fn throttled_even_if_waiting(
     peer: &Peer,
     session: &Session,
 ) -> Result<Option<Throttled>> {
-    let throttle = Throttle {
+    Ok(throttle_of(read, peer, session)?.throttled(read.tx.now.wall_ms))
+}
+
+/// Returns what holds requests to a session.
+pub(in crate::mesh) fn throttle_of(
+    read: ReadContext,
+    peer: &Peer,
+    session: &Session,
+) -> Result<Throttle> {
+    Ok(Throttle {
         posted_turns: session.posted_turns,
         budget: read.host.wake_budget,
         ..person_throttle(read, peer.quiet_until_ms)?
-    };
-    Ok(throttle.throttled(read.tx.now.wall_ms))
+    })
 }
 
 /// Returns the same for an asker. The wake budget is a setting of the session, so for that only the reason counts that

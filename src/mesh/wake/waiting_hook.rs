@@ -12,12 +12,14 @@ use crate::mesh::wake::policy::{
 };
 use crate::model::{Activity, Result};
 use crate::store::WakeAttempt;
+use serde::{Deserialize, Serialize};
 
 /// How long the waiting hook may take to wake an idle session; it needs some milliseconds.
 const WAITING_HOOK_RESPONSE_MS: i64 = 3_000;
 
 /// What the waiting hook of a session has to do now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WaitingHookAction {
     /// Wake the session.
     Now,

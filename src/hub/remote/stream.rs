@@ -1,0 +1,199 @@
+//! The stream of a session on another host: what is pending for it, at once and after each change, and when it is to be woken.
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, Path};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::hub::api_error::ApiError;
+use crate::hub::host_caller::HostCaller;
+use crate::hub::hub_session::CallerSession;
+use crate::mesh::{InboxSocketState, Mesh, SessionHandle, SnapshotClock, WakeAction};
+use crate::model::Result;
+use crate::platform::id::SessionId;
+
+/// The time between two comments while nothing changes.
+const COMMENT_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a change is left to a waiting call, which most often takes what it announces.
+const WAITING_CALL_GRACE: Duration = Duration::from_millis(200);
+
+pub(super) async fn open(
+    Extension(host): Extension<HostCaller>,
+    Path(id): Path<SessionId>,
+) -> std::result::Result<Response, ApiError> {
+    let session = host.session(id)?;
+    let listener = Listener::begin(host, session);
+    let frames = stream::unfold(listener, |mut listener| async move {
+        let frame = listener.next().await?;
+        Some((Ok::<_, Infallible>(frame), listener))
+    });
+    let mut response = Body::from_stream(frames).into_response();
+    for (name, value) in [
+        (header::CONTENT_TYPE.as_str(), "text/event-stream"),
+        (header::CACHE_CONTROL.as_str(), "no-store"),
+        ("x-accel-buffering", "no"),
+    ] {
+        let headers = response.headers_mut();
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    Ok(response)
+}
+
+/// One open stream. The session keeps its lease while it is open.
+struct Listener {
+    host: HostCaller,
+    session: CallerSession,
+    signals: watch::Receiver<u64>,
+    stopping: watch::Receiver<bool>,
+    /// The snapshot that was sent last; the same is not sent again.
+    sent: Option<Value>,
+    /// Why its person was last said to be needed.
+    alert: Option<&'static str>,
+    /// After which time the wake and the claim queues of the session are looked at again, without a signal.
+    recheck: Option<Duration>,
+    frames: VecDeque<Bytes>,
+}
+
+impl Listener {
+    fn begin(host: HostCaller, session: CallerSession) -> Self {
+        session.count_call(true);
+        let mut signals = session.signals();
+        signals.mark_changed();
+        Self {
+            stopping: host.stopping(),
+            host,
+            session,
+            signals,
+            sent: None,
+            alert: None,
+            recheck: None,
+            frames: VecDeque::new(),
+        }
+    }
+
+    /// Returns what is sent next; `None` at the end. After an end the program registers again and opens another stream.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(frame) = self.frames.pop_front() {
+                return Some(frame);
+            }
+            let pause = self.recheck.map_or(COMMENT_INTERVAL, |recheck| {
+                recheck.clamp(Duration::from_millis(10), COMMENT_INTERVAL)
+            });
+            let is_quiet = tokio::select! {
+                changed = self.signals.changed() => {
+                    changed.ok()?;
+                    false
+                }
+                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+                () = tokio::time::sleep(pause) => true,
+            };
+            if is_quiet {
+                if !self.is_key_valid().await {
+                    return None;
+                }
+                self.frames.push_back(":\n\n".into());
+            }
+            self.push_snapshot().await.ok()?;
+            self.push_wake().await.ok()?;
+        }
+    }
+
+    async fn push_snapshot(&mut self) -> Result<()> {
+        let mesh = self.host.mesh();
+        let snapshot = mesh.in_session(&self.session, true, |call| {
+            call.mesh.session_snapshot(&call.me)
+        });
+        let snapshot = snapshot.await?;
+        let snapshot = serde_json::to_value(snapshot).expect("a snapshot can be written as JSON");
+        if self.sent.as_ref() != Some(&snapshot) {
+            let now = mesh.now();
+            let clock = SnapshotClock {
+                wall_ms: now.wall_ms,
+                monotonic_ms: now.monotonic_ms,
+                boot: now.boot.to_string(),
+            };
+            let data = json!({ "clock": clock, "snapshot": snapshot });
+            self.push_frame("snapshot", &data);
+            self.sent = Some(snapshot);
+        }
+        Ok(())
+    }
+
+    /// Looks whether the session is to be woken, unless a call of it takes what is pending.
+    async fn push_wake(&mut self) -> Result<()> {
+        if self.session.has_calls_besides_stream() {
+            tokio::time::sleep(WAITING_CALL_GRACE).await;
+        }
+        let Some(client) = self.session.remote() else {
+            return Ok(());
+        };
+        let socket = match &client.inbox_problem {
+            Some(problem) => InboxSocketState::Missing(problem.clone()),
+            None => InboxSocketState::Open,
+        };
+        let mesh = self.host.mesh();
+        let (action, queues_after_ms) = mesh
+            .in_session(&self.session, true, |call| {
+                next_wake(call.mesh, &call.me, &socket)
+            })
+            .await?;
+        let mut after_ms = queues_after_ms;
+        match action {
+            WakeAction::Post { .. } => {
+                self.push_frame("wake", &json!(action));
+                after_ms = Some(10);
+            }
+            WakeAction::Wait {
+                after_ms: wake_ms,
+                alert,
+            } => {
+                let alert = alert.map(crate::model::throttle::PersonAlert::text);
+                if alert != self.alert {
+                    self.push_frame("alert", &json!({ "reason": alert }));
+                    self.alert = alert;
+                }
+                after_ms = after_ms.into_iter().chain(wake_ms).min();
+            }
+        }
+        self.recheck = after_ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+        Ok(())
+    }
+
+    fn push_frame(&mut self, event: &str, data: &Value) {
+        let frame = format!("event: {event}\ndata: {data}\n\n");
+        self.frames.push_back(frame.into());
+    }
+
+    async fn is_key_valid(&self) -> bool {
+        let id = self.host.key().id;
+        let mesh = self.host.mesh();
+        let valid = mesh.with_mesh(|mesh| mesh.is_key_valid(id)).await;
+        valid.unwrap_or(false)
+    }
+}
+
+/// Returns whether a session is to be woken, and after how many milliseconds its claim queues are to be looked at again.
+fn next_wake(
+    mesh: &mut Mesh,
+    me: &SessionHandle,
+    socket: &InboxSocketState,
+) -> Result<(WakeAction, Option<i64>)> {
+    let queues_after_ms = mesh.settle_own_queues(me)?;
+    mesh.end_dead_waits(me)?;
+    let action = mesh.next_wake_action(me, || socket.clone())?;
+    Ok((action, queues_after_ms))
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.session.touch(&self.host.mesh().now());
+        self.session.count_call(false);
+    }
+}

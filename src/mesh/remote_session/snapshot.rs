@@ -1,0 +1,131 @@
+//! `SessionSnapshot`: all that the hooks of a session on another host need to know, so that they need not ask.
+use serde::{Deserialize, Serialize};
+
+use crate::mesh::claim::lease::expiry_reason;
+use crate::mesh::claim::owner::Owner;
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::ReadContext;
+use crate::mesh::message::list::unmentioned_mail;
+use crate::mesh::peer::directory::PeerScope;
+use crate::mesh::question::inbox::{Inbox, inbox};
+use crate::mesh::session::SessionHandle;
+use crate::mesh::wake::throttle::throttle_of;
+use crate::model::throttle::Throttle;
+use crate::model::{Activity, ClaimMode, ClaimState, PeerKind, Refusal, Result};
+use crate::platform::host_path::HostPath;
+use crate::store::{Claim, Session};
+
+/// The state of a session in its mesh, at one time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionSnapshot {
+    /// The session, with the name that its peer has now.
+    pub me: SessionHandle,
+    /// What is stored of it.
+    pub session: Session,
+    /// What is pending for it, with the mail to mention.
+    pub inbox: Inbox,
+    /// How much mail there is to mention in all.
+    pub unmentioned_mail: u32,
+    /// How many messages it has not read.
+    pub unread: u32,
+    /// What holds questions to it.
+    pub throttle: Throttle,
+    /// The exclusive claims of others on files of its host.
+    pub claims: Vec<Claim>,
+    /// The number of its last verb that this state includes.
+    pub applied_verb: i64,
+}
+
+/// The time of a snapshot, by the clocks that its readings are of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotClock {
+    /// Milliseconds since 1970.
+    pub wall_ms: i64,
+    /// A reading of the monotonic clock.
+    pub monotonic_ms: i64,
+    /// The boot of that clock.
+    pub boot: String,
+}
+
+/// What the text at the start of a session says about the mesh.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartFacts {
+    /// The names of the other sessions and what they do.
+    pub others: Vec<(String, Activity)>,
+    /// How many memories are stored for the project.
+    pub memories: u32,
+}
+
+impl Mesh {
+    /// Returns the state of a session on another host; refuses one that has ended.
+    pub fn session_snapshot(&mut self, me: &SessionHandle) -> Result<SessionSnapshot> {
+        self.read(|read| {
+            let session = read.tx.session(me.session)?;
+            let (Some(session), Some(peer)) = (session, read.tx.peer(me.peer)?) else {
+                return Err(Refusal::conflict("the session has ended").into());
+            };
+            let me = SessionHandle::new(me.session, &peer, false);
+            let mut pending = inbox(read, &me)?;
+            let mail = if pending.has_new_mail {
+                unmentioned_mail(read, &me)?
+            } else {
+                Default::default()
+            };
+            pending.mail = mail.messages;
+            Ok(SessionSnapshot {
+                inbox: pending,
+                unmentioned_mail: mail.count,
+                unread: if me.is_addressable() {
+                    read.tx.count_unread(me.peer, &[])?
+                } else {
+                    0
+                },
+                throttle: throttle_of(read, &peer, &session)?,
+                claims: claims_of_others(read, &me, &session.location.host)?,
+                applied_verb: read.tx.applied_verb(me.session)?,
+                session,
+                me,
+            })
+        })
+    }
+
+    /// Returns what the text at the start of a session says.
+    pub fn start_facts(
+        &mut self,
+        me: &SessionHandle,
+        project: &crate::platform::project::Project,
+    ) -> Result<StartFacts> {
+        let views = self.peers(Some(me), PeerScope::Mesh, false)?;
+        let others = views
+            .into_iter()
+            .filter(|view| view.peer.id != me.peer && view.peer.kind == PeerKind::Session)
+            .map(|view| (view.peer.name.to_string(), view.activity))
+            .collect();
+        let scope = self.project_memory_scope(project)?;
+        Ok(StartFacts {
+            others,
+            memories: self.count_memories(&scope)?,
+        })
+    }
+}
+
+/// Returns the valid exclusive claims of others on files of a host.
+fn claims_of_others(read: ReadContext, me: &SessionHandle, host: &str) -> Result<Vec<Claim>> {
+    let mut claims = Vec::new();
+    for claim in read.tx.exclusive_file_claims(host)? {
+        let of_host = claim
+            .resource
+            .strip_prefix("file:")
+            .and_then(HostPath::parse)
+            .is_some_and(|path| path.host == host);
+        if of_host
+            && claim.mode == ClaimMode::Exclusive
+            && claim.state == ClaimState::Held
+            && Owner::of(&claim) != Owner::me(me)
+            && expiry_reason(read, &claim)?.is_none()
+        {
+            claims.push(claim);
+        }
+    }
+    Ok(claims)
+}

@@ -1,0 +1,161 @@
+//! The address of a mesh at a hub: its URL, and the files with the key and the certificate for it.
+//!
+//! A hook reads it at every event, so it is checked strictly when it is written, and used as it is afterwards.
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::platform::settings::Settings;
+
+/// The longest URL, in bytes.
+const URL_BYTES_MAX: usize = 512;
+
+/// A mesh at a hub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HubLocation {
+    /// The URL of the hub: a scheme and a host, perhaps a port, nothing else.
+    pub url: String,
+    /// The file with the access key of this host.
+    #[serde(skip)]
+    pub key_file: PathBuf,
+    /// The file with the certificate that the hub must have; it need not exist.
+    #[serde(skip)]
+    pub certificate_file: PathBuf,
+    /// The setting or wall that decided.
+    pub decided_by: String,
+}
+
+impl HubLocation {
+    /// Returns the location of a hub whose URL was checked.
+    pub fn new(settings: &Settings, url: &str, decided_by: String) -> Self {
+        let folder = keys_folder(&settings.mesh_home);
+        let name = file_name(url);
+        Self {
+            url: url.to_owned(),
+            key_file: folder.join(format!("{name}.key")),
+            certificate_file: folder.join(format!("{name}.pem")),
+            decided_by,
+        }
+    }
+}
+
+/// Returns the folder with the keys and certificates of hubs.
+pub fn keys_folder(mesh_home: &Path) -> PathBuf {
+    mesh_home.join("keys")
+}
+
+/// Returns whether the mesh of a map of walls is at a hub and not a name.
+pub fn is_hub_url(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
+}
+
+/// Returns a URL in its normal form, or what is wrong with it. `http` is for this machine only, unless `allows_http`.
+pub fn normalize_url(text: &str, allows_http: bool) -> Result<String, String> {
+    let text = text.trim();
+    let (scheme, rest) = text
+        .split_once("://")
+        .ok_or("a hub has a URL such as https://mesh.example:3456")?;
+    let scheme = scheme.to_ascii_lowercase();
+    let default_port = match scheme.as_str() {
+        "https" => "443",
+        "http" => "80",
+        _ => return Err("the URL of a hub begins with https:// or http://".into()),
+    };
+    let authority = rest.strip_suffix('/').unwrap_or(rest).to_ascii_lowercase();
+    if authority.contains('@') {
+        return Err("a URL must not contain a user or a password; the key goes into a file".into());
+    }
+    if authority.contains(['/', '?', '#']) {
+        return Err("the URL of a hub has no path, no query and no fragment".into());
+    }
+    let (host, port) = split_port(&authority)?;
+    let is_valid_host = !host.is_empty()
+        && text.len() <= URL_BYTES_MAX
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-:[]".contains(&b));
+    if !is_valid_host {
+        return Err(format!("{host:?} is not the name or the address of a host"));
+    }
+    if scheme == "http" && !allows_http && !is_loopback(host) {
+        return Err(
+            "http would send the key unprotected; use https, or --insecure-http in a network that encrypts, such as a tailnet"
+                .into(),
+        );
+    }
+    Ok(match port {
+        Some(port) if port != default_port => format!("{scheme}://{host}:{port}"),
+        _ => format!("{scheme}://{host}"),
+    })
+}
+
+fn split_port(authority: &str) -> Result<(&str, Option<&str>), String> {
+    let after_address = authority.rfind(']').map_or(0, |end| end + 1);
+    let Some(colon) = authority[after_address..].rfind(':') else {
+        return Ok((authority, None));
+    };
+    let (host, port) = authority.split_at(after_address + colon);
+    let port = &port[1..];
+    match port.parse::<u16>() {
+        Ok(1..) => Ok((host, Some(port))),
+        _ => Err(format!("{port:?} is not a port")),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host == "[::1]" || host.starts_with("127.")
+}
+
+/// Returns the name of the files of a hub: its host and port, with other characters replaced.
+fn file_name(url: &str) -> String {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let replaced = |c: char| match c {
+        'a'..='z' | '0'..='9' | '.' | '-' => c,
+        _ => '_',
+    };
+    authority.chars().map(replaced).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn url_is_normalized() {
+        for (given, expected) in [
+            ("HTTPS://Mesh.Example:443/", "https://mesh.example"),
+            ("https://mesh.example:3456", "https://mesh.example:3456"),
+            ("http://127.0.0.1:3456", "http://127.0.0.1:3456"),
+            ("http://[::1]:3456/", "http://[::1]:3456"),
+            (" http://localhost:80 ", "http://localhost"),
+        ] {
+            assert_eq!(normalize_url(given, false).as_deref(), Ok(expected));
+        }
+        assert!(normalize_url("http://mesh.example", true).is_ok());
+    }
+
+    #[test]
+    fn unusable_url_is_refused_with_the_reason() {
+        for (given, expected) in [
+            ("mesh.example", "such as https://"),
+            ("ftp://mesh.example", "begins with https://"),
+            ("https://user:pass@mesh.example", "user or a password"),
+            ("https://mesh.example/team", "no path"),
+            ("https://mesh.example?x=1", "no path"),
+            ("https://mesh.example:0", "not a port"),
+            ("https://mesh.example:99999", "not a port"),
+            ("https://", "not the name"),
+            ("https://me sh", "not the name"),
+            ("http://mesh.example", "--insecure-http"),
+        ] {
+            let problem = normalize_url(given, false).unwrap_err();
+            assert!(problem.contains(expected), "{given}: {problem}");
+        }
+    }
+
+    #[test]
+    fn files_of_a_hub_are_named_after_host_and_port() {
+        assert_eq!(file_name("https://mesh.example:3456"), "mesh.example_3456");
+        assert_eq!(file_name("http://[::1]:80"), "___1__80");
+    }
+}
