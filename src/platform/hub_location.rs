@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::platform::settings::Settings;
-
 /// The longest URL, in bytes.
 const URL_BYTES_MAX: usize = 512;
 
 /// A mesh at a hub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HubLocation {
+    /// Its local name: the host of the hub, with the port if the URL has one.
+    pub name: String,
     /// The URL of the hub: a scheme and a host, perhaps a port, nothing else.
     pub url: String,
     /// The file with the access key of this host.
@@ -27,10 +27,11 @@ pub struct HubLocation {
 
 impl HubLocation {
     /// Returns the location of a hub whose URL was checked.
-    pub fn new(settings: &Settings, url: &str, decided_by: String) -> Self {
-        let folder = keys_folder(&settings.mesh_home);
+    pub fn new(mesh_home: &Path, url: &str, decided_by: String) -> Self {
+        let folder = keys_folder(mesh_home);
         let name = file_name(url);
         Self {
+            name: authority(url).to_owned(),
             url: url.to_owned(),
             key_file: folder.join(format!("{name}.key")),
             certificate_file: folder.join(format!("{name}.pem")),
@@ -108,12 +109,15 @@ fn is_loopback(host: &str) -> bool {
 
 /// Returns the name of the files of a hub: its host and port, with other characters replaced.
 fn file_name(url: &str) -> String {
-    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
     let replaced = |c: char| match c {
         'a'..='z' | '0'..='9' | '.' | '-' => c,
         _ => '_',
     };
-    authority.chars().map(replaced).collect()
+    authority(url).chars().map(replaced).collect()
+}
+
+fn authority(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, rest)| rest)
 }
 
 #[cfg(test)]

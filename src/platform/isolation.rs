@@ -30,7 +30,8 @@ pub struct MeshLocation {
 }
 
 /// Where the mesh of a folder is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum MeshAddress {
     /// In a database file of this machine.
     File(MeshLocation),
@@ -70,11 +71,41 @@ pub fn mesh_address(settings: &Settings, folder: &Path) -> Result<MeshAddress, F
     Ok(match best {
         Some((folder, url)) if is_hub_url(&url) => {
             let decided_by = decided_by(settings, &folder);
-            MeshAddress::Hub(HubLocation::new(settings, &url, decided_by))
+            MeshAddress::Hub(HubLocation::new(&settings.mesh_home, &url, decided_by))
         }
         Some((folder, name)) => MeshAddress::File(walled_location(settings, &folder, name)),
-        None => MeshAddress::File(default_location(settings)),
+        None => match &settings.hub {
+            Some(hub) => MeshAddress::Hub(hub.location(&settings.mesh_home)),
+            None => MeshAddress::File(default_location(settings)),
+        },
     })
+}
+
+impl MeshAddress {
+    /// Returns its name: that of the wall, `default`, or the host of the hub.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::File(location) => &location.name,
+            Self::Hub(hub) => &hub.name,
+        }
+    }
+
+    /// Returns the setting or wall that decided.
+    pub fn decided_by(&self) -> &str {
+        match self {
+            Self::File(location) => &location.decided_by,
+            Self::Hub(hub) => &hub.decided_by,
+        }
+    }
+
+    /// Returns whether both are the same mesh, whatever decided it.
+    pub fn is_same_mesh(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(other)) => one.database == other.database,
+            (Self::Hub(one), Self::Hub(other)) => one.url == other.url,
+            _ => false,
+        }
+    }
 }
 
 /// Returns the location of every mesh of the user in a file, the default one first, whether or not its database exists.

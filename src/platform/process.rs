@@ -83,6 +83,12 @@ pub fn program(pid: i32) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/exe")).ok()
 }
 
+/// Returns the name of a process, at most 15 bytes of it.
+pub fn name(pid: i32) -> Option<String> {
+    let line = read_proc_line(&format!("/proc/{pid}/comm"))?;
+    Some(line.trim_end_matches('\n').to_owned())
+}
+
 /// Returns the running processes whose initial environment has this variable with this value, as far as this user may read
 /// it.
 pub fn find_processes_by_env(variable: &str, value: &Path) -> Vec<ProcessKey> {
