@@ -183,7 +183,7 @@ fn dispatch(cli: Cli) -> CommandResult {
         #[cfg(feature = "hub")]
         Command::Board(args) => hub_board::board(&CliContext::resolve(json)?, &args),
         #[cfg(feature = "hub")]
-        Command::Key(args) => key::key(&CliContext::resolve(json)?, &args),
+        Command::Key(args) => key::key(&args, json),
         Command::Doctor(_) => doctor::doctor(json),
         Command::Demo(args) => demo::demo(&args, json),
         Command::Notify(args) => desktop_notification::notify(&args, json),

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::mcp::framing::LineTransport;
 use crate::mcp::pre_init_filter::PreInitFilter;
+use crate::mcp::remote_program;
 use crate::mcp::server::MeshServer;
 use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
@@ -35,7 +36,11 @@ pub(super) fn run() -> ExitCode {
         }
         ExitCode::FAILURE
     };
-    let shared = match Settings::of_this_process() {
+    let settings = Settings::of_this_process().and_then(|settings| {
+        remote_program::replace_this_process(&settings)?;
+        Ok(settings)
+    });
+    let shared = match settings {
         Ok(settings) => Ok(Arc::new(Shared::new(settings))),
         // The server starts all the same, so that the model gets the reason.
         Err(fault) => {

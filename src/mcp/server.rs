@@ -15,7 +15,7 @@ use crate::model::Refusal;
 use crate::platform::Fault;
 use crate::tools::{self, JsonObject};
 
-/// The backend of one connection. If the settings cannot be read it lists the tools, and every call returns the reason.
+/// The backend of one connection. If it could not be set up it lists the tools, and every call returns the reason.
 pub(super) struct MeshServer {
     shared: Result<Arc<Shared>, Fault>,
     background_started: AtomicBool,
@@ -77,7 +77,7 @@ impl ToolBackend for MeshServer {
         let client = client_name(context);
         let shared = match &self.shared {
             Ok(shared) => shared,
-            Err(fault) => return Ok(failure(&tools::unreadable_settings_body(fault))),
+            Err(fault) => return Ok(failure(&tools::start_fault_body(fault))),
         };
         // A registered session was allowed to; the files are not read again at every call.
         if !shared.has_registered()

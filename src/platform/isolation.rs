@@ -241,12 +241,13 @@ fn parse_mapping(
             &format!("the mesh of {pattern:?} must be a name, got {name}"),
         )
     })?;
-    if is_hub_url(name) {
-        // An older program takes the URL for a name, and refuses the map.
-        normalize_url(name, true).map_err(|problem| broken_file_fault(path, &problem))?;
+    // An older program takes a URL for a name, and refuses the map.
+    let checked = if is_hub_url(name) {
+        normalize_url(name, true)
     } else {
-        check_name(name).map_err(|problem| broken_file_fault(path, &problem))?;
-    }
+        check_name(name).map(|()| name.to_owned())
+    };
+    let name = checked.map_err(|problem| broken_file_fault(path, &problem))?;
     let folder = folder_of_pattern(settings, pattern);
     if !folder.is_absolute() || folder.to_string_lossy().contains(['*', '?', '[']) {
         let problem = format!(
@@ -254,7 +255,7 @@ fn parse_mapping(
         );
         return Err(broken_file_fault(path, &problem));
     }
-    Ok((folder, name.to_owned()))
+    Ok((folder, name))
 }
 
 fn folder_of_pattern(settings: &Settings, pattern: &str) -> PathBuf {
@@ -377,6 +378,8 @@ mod tests {
             "{\"meshs\": {\"~/a/**\": \"a\"}}",
             "{\"walls\": 5}",
             "{\"meshes\": 5}",
+            "{\"meshes\": {\"~/a\": \"https://user:secret@mesh.example\"}}",
+            "{\"meshes\": {\"~/a\": \"https://mesh.example/path\"}}",
         ] {
             let _ = std::fs::remove_file(config_path(&settings));
             std::io::Write::write_all(
@@ -411,6 +414,42 @@ mod tests {
         assert!(set_mesh(&settings, home.path(), "x").is_err());
         let kept = std::fs::read(config_path(&settings)).unwrap();
         assert_eq!(kept, content);
+    }
+
+    /// The programs before hubs know only names, and must open nothing where the map has a URL.
+    #[test]
+    fn url_of_a_hub_is_no_name_so_older_programs_refuse_the_map() {
+        for url in ["https://mesh.example", "http://127.0.0.1:3456", "https://m"] {
+            assert!(is_hub_url(url));
+            assert!(check_name(url).is_err(), "{url}");
+        }
+        assert!(check_name("https:").is_err() && check_name("a/b").is_err());
+    }
+
+    #[test]
+    fn wall_with_a_url_puts_its_folder_at_the_hub() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        let settings = settings(&home);
+        let work = home.join("work");
+        set_mesh(&settings, &home, "https://mesh.example:3456").unwrap();
+        set_mesh(&settings, &work, "own").unwrap();
+        let address = |folder: &str| mesh_address(&settings, &home.join(folder)).unwrap();
+        let MeshAddress::Hub(hub) = address("other") else {
+            panic!("it is at a hub")
+        };
+        assert_eq!(hub.name, "mesh.example:3456");
+        assert!(hub.key_file.ends_with("keys/mesh.example_3456.key"));
+        assert_eq!(address("work/api").name(), "own");
+        let fault = mesh_location(&settings, &home).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::AtHub);
+        assert!(fault.message.contains("https://mesh.example:3456"));
+        let names: Vec<String> = all_meshes(&settings)
+            .unwrap()
+            .into_iter()
+            .map(|it| it.name)
+            .collect();
+        assert_eq!(names, ["default", "own"]);
     }
 
     #[test]
