@@ -122,6 +122,22 @@ pub fn all_meshes(settings: &Settings) -> Result<Vec<MeshLocation>, Fault> {
     Ok(meshes)
 }
 
+/// Returns the hubs that walls and settings name.
+pub fn hubs(settings: &Settings) -> Result<Vec<HubLocation>, Fault> {
+    let of_setting = settings
+        .hub
+        .iter()
+        .map(|hub| hub.location(&settings.mesh_home));
+    let mut hubs: Vec<HubLocation> = of_setting.collect();
+    for (folder, url) in mesh_folders(settings)? {
+        if is_hub_url(&url) {
+            let decided_by = decided_by(settings, &folder);
+            hubs.push(HubLocation::new(&settings.mesh_home, &url, decided_by));
+        }
+    }
+    Ok(hubs)
+}
+
 /// Returns the mesh of folders without a wall.
 fn default_location(settings: &Settings) -> MeshLocation {
     let (database, decided_by) = match &settings.database {
