@@ -14,6 +14,10 @@ use crate::platform::hub_location::{HubLocation, is_hub_url, normalize_url};
 use crate::platform::isolation::{self, MeshAddress};
 use crate::platform::process::{RunningProgram, find_programs};
 use crate::platform::settings::HUB_URL;
+#[cfg(feature = "remote")]
+use crate::platform::text;
+#[cfg(feature = "remote")]
+use crate::remote::{self, HubError};
 
 /// The programs that hold a mesh for as long as a session lives.
 const PROGRAMS_OF_SESSIONS: [&str; 3] = [
@@ -53,6 +57,8 @@ pub(super) struct WallChange {
     running: Vec<RunningProgram>,
     /// The keys and certificates that nothing uses any more.
     removed: Vec<PathBuf>,
+    /// What the hub has said of itself.
+    answer: Option<String>,
 }
 
 /// Puts a folder into the mesh of a hub.
@@ -67,9 +73,13 @@ pub(super) fn set_hub(
     let hub = HubLocation::new(&settings.mesh_home, &url, String::new());
     let (key_file, certificate) = (args.key_file.as_deref(), args.certificate.as_deref());
     let credentials = HubCredentials::read(&hub, key_file, certificate)?;
-    verify(&hub, &credentials, certificate)?;
+    let answer = verify(&hub, &credentials, certificate)?;
     let stored_before = credentials.store(&hub, settings)?;
-    write_wall(settings, folder, &url, stored_before)
+    let change = write_wall(settings, folder, &url, stored_before)?;
+    Ok(WallChange {
+        answer: Some(answer),
+        ..change
+    })
 }
 
 /// Puts a folder into the mesh of this name; `default` removes its wall.
@@ -81,15 +91,40 @@ pub(super) fn set_mesh(
     write_wall(settings, folder, name, StoredBefore::default())
 }
 
-/// Checks that the hub answers and accepts the key. Nothing is written before it, and nothing if it fails.
-///
-/// The program that connects to hubs adds the request; URL, key and certificate have their right form when this is called.
+/// Checks that the hub answers and accepts the key. Nothing is written before it, and nothing if it fails. Returns what the hub
+/// says of itself.
+#[cfg(feature = "remote")]
 fn verify(
-    _hub: &HubLocation,
-    _credentials: &HubCredentials,
-    _certificate: Option<&Path>,
-) -> Result<(), Failure> {
-    Ok(())
+    hub: &HubLocation,
+    credentials: &HubCredentials,
+    certificate: Option<&Path>,
+) -> Result<String, Failure> {
+    let stored = &hub.certificate_file;
+    let pinned = certificate.or_else(|| stored.exists().then_some(stored));
+    let described = remote::verify(&hub.url, &credentials.key, pinned).map_err(|error| {
+        let code = match error {
+            HubError::Unreachable { .. } | HubError::Broken { .. } => "storage",
+            _ => "invalid_argument",
+        };
+        let hint = match error.hint().trim_end_matches('.') {
+            "" => "nothing was changed".to_owned(),
+            hint => format!("{hint}; nothing was changed"),
+        };
+        CliError::new(code, error.to_string(), hint)
+    })?;
+    let printable = text::strip_terminal_controls;
+    Ok(format!(
+        "the hub answers: its mesh is {}, this machine is {} there",
+        printable(&described.mesh),
+        printable(&described.host)
+    ))
+}
+
+#[cfg(not(feature = "remote"))]
+fn verify(hub: &HubLocation, _: &HubCredentials, _: Option<&Path>) -> Result<String, Failure> {
+    let message = format!("this build has no program that connects to {}", hub.url);
+    let hint = "install claude-mesh with its default features; nothing was changed";
+    Err(CliError::new("unsupported", message, hint).into())
 }
 
 /// Writes the entry of a folder, and removes the key that nothing uses any more. If the entry cannot be written, the former
@@ -133,6 +168,7 @@ fn write_wall(
         before,
         running,
         removed,
+        answer: None,
     })
 }
 
@@ -164,6 +200,9 @@ impl WallChange {
                     "{folder} and all below: the mesh at {}{before}",
                     hub.url
                 ))?;
+                if let Some(answer) = &self.answer {
+                    print::line(answer)?;
+                }
                 print::line(&format!("key: {}", shown(&hub.key_file)))?;
                 if hub.certificate_file.exists() {
                     print::line(&format!("certificate: {}", shown(&hub.certificate_file)))?;

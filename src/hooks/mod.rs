@@ -31,6 +31,8 @@ mod waiting_hook;
 pub use call::HookCall;
 pub use claim_guard::claim_guard;
 #[cfg(feature = "hub")]
+pub(crate) use claim_guard::denial_message as claim_denial;
+#[cfg(feature = "hub")]
 pub(crate) use hook_mesh::HookMesh;
 #[cfg(feature = "hub")]
 pub(crate) use inbox_poll::deliver;

@@ -77,7 +77,7 @@ impl ToolBackend for MeshServer {
         let client = client_name(context);
         let shared = match &self.shared {
             Ok(shared) => shared,
-            Err(fault) => return Ok(failure(&tools::start_fault_body(fault))),
+            Err(fault) => return Ok(failure(&tools::unreadable_settings_body(fault))),
         };
         // A registered session was allowed to; the files are not read again at every call.
         if !shared.has_registered()

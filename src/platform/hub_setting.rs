@@ -55,10 +55,12 @@ pub(super) struct Sources<'a> {
 
 /// The settings that were found without effect, each with its place.
 type Untrusted = Vec<(&'static str, String)>;
+/// The hub that is set, and the settings of one without effect.
+pub(super) type FoundHub = (Option<HubSetting>, Untrusted);
 
 impl Sources<'_> {
     /// Returns the hub, and the settings of one that do not count where they are set.
-    pub(super) fn read(&self) -> Result<(Option<HubSetting>, Untrusted), Fault> {
+    pub(super) fn read(&self) -> Result<FoundHub, Fault> {
         let mut untrusted = Vec::new();
         let url = self.find(HUB_URL, &mut untrusted);
         let key_file = self.find(HUB_KEY_FILE, &mut untrusted);

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use crate::platform::env_file;
 use crate::platform::fault::{Fault, FaultKind};
-use crate::platform::hub_setting::{self, HubSetting};
+use crate::platform::hub_setting::{self, FoundHub, HubSetting};
 use crate::platform::setting_specs::DAY_MS;
 use crate::platform::setting_value::{invalid_setting, parse_tool_sets, require_absolute};
 
@@ -164,14 +164,7 @@ impl Settings {
             files: env_file::read_env_files(program, &mesh_home)?,
         };
         let claude = ClaudeEnvironment::read(environment, &home);
-        let sources = hub_setting::Sources {
-            environment,
-            files: &layers.files,
-            home: &home,
-            mesh_home: &mesh_home,
-            config_dir: &claude.config_dir,
-        };
-        let (hub, untrusted) = sources.read()?;
+        let (hub, untrusted) = layers.hub(&home, &mesh_home, &claude.config_dir)?;
         Ok(Self {
             database: layers.path_and_origin(DATABASE, &home)?,
             hub,
@@ -299,6 +292,18 @@ impl Layers<'_> {
             let value = values.get(name).filter(|value| !value.is_empty())?;
             Some((value.clone(), path.display().to_string()))
         })
+    }
+
+    /// Returns the hub that is set, and the settings of one that do not count.
+    fn hub(&self, home: &Path, mesh_home: &Path, config_dir: &Path) -> Result<FoundHub, Fault> {
+        let sources = hub_setting::Sources {
+            environment: self.environment,
+            files: &self.files,
+            home,
+            mesh_home,
+            config_dir,
+        };
+        sources.read()
     }
 
     /// Returns the path that a setting names, and where it is set.

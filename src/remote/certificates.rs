@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
-use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::crypto::{
+    CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature,
+};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
@@ -30,7 +32,8 @@ pub(super) fn client_config(url: &str, pinned: Option<&Path>) -> Result<ClientCo
     };
     let unusable =
         |problem: String| HubError::UnusableCertificate(format!("{}: {problem}", path.display()));
-    let certificate = CertificateDer::from_pem_file(path).map_err(|error| unusable(error.to_string()))?;
+    let certificate =
+        CertificateDer::from_pem_file(path).map_err(|error| unusable(error.to_string()))?;
     let verifier = PinnedCertificate {
         certificate,
         provider,
@@ -84,6 +87,8 @@ impl ServerCertVerifier for PinnedCertificate {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -1,7 +1,6 @@
 //! The HTTP client of a hub: one for a program, with its key, kept connections, and errors that say what to do.
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -54,7 +53,10 @@ impl HubClient {
     /// Returns a client of a hub, with the key and the certificate of its files.
     pub(super) fn new(hub: &HubLocation) -> Result<Self, HubError> {
         let key = read_key(&hub.key_file)?;
-        let certificate = hub.certificate_file.exists().then_some(&*hub.certificate_file);
+        let certificate = hub
+            .certificate_file
+            .exists()
+            .then_some(&*hub.certificate_file);
         Self::with_key(&hub.url, &key, certificate)
     }
 
@@ -143,7 +145,11 @@ impl HubClient {
             return Ok(response);
         }
         let status = response.status();
-        Err(HubError::of_response(&self.url, status, &self.body(response).await?))
+        Err(HubError::of_response(
+            &self.url,
+            status,
+            &self.body(response).await?,
+        ))
     }
 
     async fn json<T: DeserializeOwned>(&self, response: Response<Incoming>) -> Result<T, HubError> {
@@ -170,12 +176,15 @@ pub(super) fn is_session_ended(error: &HubError) -> bool {
 
 /// Reads the key of a file that only its owner can read.
 fn read_key(path: &Path) -> Result<String, HubError> {
-    let unusable = |problem: String| HubError::UnusableKey(format!("{}: {problem}", path.display()));
+    let unusable =
+        |problem: String| HubError::UnusableKey(format!("{}: {problem}", path.display()));
     let file = file::open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => HubError::NoKey(path.to_owned()),
         _ => unusable(error.to_string()),
     })?;
-    let metadata = file.metadata().map_err(|error| unusable(error.to_string()))?;
+    let metadata = file
+        .metadata()
+        .map_err(|error| unusable(error.to_string()))?;
     permissions::check_owner_and_mode(path, &metadata).map_err(|fault| unusable(fault.message))?;
     let mut key = String::new();
     file.take(KEY_BYTES_MAX)
@@ -201,12 +210,11 @@ pub fn verify(
     let client = HubClient::with_key(url, key.trim(), certificate)?;
     runtime.block_on(async {
         let described = tokio::time::timeout(2 * CONNECT_TIMEOUT, client.describe()).await;
-        described.unwrap_or_else(|_| Err(HubError::Unreachable {
-            url: url.to_owned(),
-            problem: "it does not answer".into(),
-        }))
+        described.unwrap_or_else(|_| {
+            Err(HubError::Unreachable {
+                url: url.to_owned(),
+                problem: "it does not answer".into(),
+            })
+        })
     })
 }
-
-/// The client is shared by all tasks of a program.
-pub(super) type SharedClient = Arc<HubClient>;

@@ -312,13 +312,15 @@ impl HookMesh for SessionMirror {
         let is_waiting = self.waiting_calls > 0;
         let snapshot = &self.state()?.snapshot;
         let attempt = snapshot.session.wake_attempt.as_ref();
-        Ok(if !is_waiting && snapshot.throttle.throttled(now_ms).is_some() {
-            WakeLineStatus::Throttled
-        } else if attempt.is_some_and(|attempt| attempt.nonce == nonce) {
-            WakeLineStatus::Read
-        } else {
-            WakeLineStatus::Unknown
-        })
+        Ok(
+            if !is_waiting && snapshot.throttle.throttled(now_ms).is_some() {
+                WakeLineStatus::Throttled
+            } else if attempt.is_some_and(|attempt| attempt.nonce == nonce) {
+                WakeLineStatus::Read
+            } else {
+                WakeLineStatus::Unknown
+            },
+        )
     }
 
     fn clear_wake_attempt(&mut self, _: &SessionHandle) -> Result<()> {

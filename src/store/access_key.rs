@@ -1,6 +1,7 @@
 //! Statements on access keys. The text of a key is not stored, only its hash.
-use rusqlite::{OptionalExtension, Params, Row, params};
+use rusqlite::params;
 
+use super::engine::{self, OptionalExtension, Params, Row};
 use super::transaction::Tx;
 use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
 use crate::platform::id::KeyId;
@@ -18,7 +19,7 @@ const KEY_COLUMNS: &str =
     "id, kind, name, scope, project, created_at_ms, expires_at_ms, revoked_at_ms, last_used_at_ms";
 
 /// Returns `None` for a key of a kind that this program does not know.
-fn key_from_row(row: &Row) -> rusqlite::Result<Option<AccessKey>> {
+fn key_from_row(row: &Row) -> engine::Result<Option<AccessKey>> {
     let Some(holder) = KeyHolder::from_stored(row.get_ref("kind")?.as_str()?, row.get("name")?)
     else {
         return Ok(None);
@@ -36,7 +37,7 @@ fn key_from_row(row: &Row) -> rusqlite::Result<Option<AccessKey>> {
 }
 
 impl Tx<'_> {
-    fn keys_where(&self, condition: &str, values: impl Params) -> rusqlite::Result<Vec<AccessKey>> {
+    fn keys_where(&self, condition: &str, values: impl Params) -> engine::Result<Vec<AccessKey>> {
         if !self.schema_at_least(4) {
             return Ok(Vec::new());
         }
@@ -49,21 +50,21 @@ impl Tx<'_> {
     }
 
     /// Returns all keys, oldest first.
-    pub(crate) fn keys(&self) -> rusqlite::Result<Vec<AccessKey>> {
+    pub(crate) fn keys(&self) -> engine::Result<Vec<AccessKey>> {
         self.keys_where("TRUE ORDER BY id", [])
     }
 
-    pub(crate) fn key(&self, id: KeyId) -> rusqlite::Result<Option<AccessKey>> {
+    pub(crate) fn key(&self, id: KeyId) -> engine::Result<Option<AccessKey>> {
         Ok(self.keys_where("id = ?1", [id])?.pop())
     }
 
     /// Returns the keys whose holder has that name, oldest first.
-    pub(crate) fn keys_of_name(&self, name: &str) -> rusqlite::Result<Vec<AccessKey>> {
+    pub(crate) fn keys_of_name(&self, name: &str) -> engine::Result<Vec<AccessKey>> {
         self.keys_where("name = ?1 ORDER BY id", [name])
     }
 
     /// Returns the hash of a key.
-    pub(crate) fn key_hash(&self, id: KeyId) -> rusqlite::Result<Option<Vec<u8>>> {
+    pub(crate) fn key_hash(&self, id: KeyId) -> engine::Result<Option<Vec<u8>>> {
         if !self.schema_at_least(4) {
             return Ok(None);
         }
@@ -74,11 +75,11 @@ impl Tx<'_> {
     }
 
     /// Returns the id of a key that is inserted next in this transaction; its text contains the id.
-    pub(crate) fn next_key_id(&self) -> rusqlite::Result<KeyId> {
+    pub(crate) fn next_key_id(&self) -> engine::Result<KeyId> {
         self.next_id().map(KeyId::from)
     }
 
-    pub(crate) fn insert_key(&self, id: KeyId, hash: &[u8], new: &NewKey) -> rusqlite::Result<()> {
+    pub(crate) fn insert_key(&self, id: KeyId, hash: &[u8], new: &NewKey) -> engine::Result<()> {
         self.sql
             .prepare_cached(
                 "INSERT INTO access_key (id, kind, name, scope, hash, project, created_at_ms, expires_at_ms)
@@ -91,7 +92,7 @@ impl Tx<'_> {
     }
 
     /// Revokes a key. Returns false if it was revoked before.
-    pub(crate) fn revoke_key(&self, id: KeyId) -> rusqlite::Result<bool> {
+    pub(crate) fn revoke_key(&self, id: KeyId) -> engine::Result<bool> {
         let revoked = self
             .sql
             .prepare_cached(
@@ -102,7 +103,7 @@ impl Tx<'_> {
     }
 
     /// Records that a key is used now.
-    pub(crate) fn touch_key(&self, id: KeyId) -> rusqlite::Result<()> {
+    pub(crate) fn touch_key(&self, id: KeyId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE access_key SET last_used_at_ms = ?2 WHERE id = ?1")?
             .execute(params![id, self.now.wall_ms])

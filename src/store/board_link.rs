@@ -1,15 +1,12 @@
 //! Statements on the sign-in links of the board. A token is not stored, only its hash.
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
+use super::engine::{self, OptionalExtension};
 use super::transaction::Tx;
 use crate::model::access_key::LinkProblem;
 
 impl Tx<'_> {
-    pub(crate) fn insert_board_link(
-        &self,
-        hash: &[u8],
-        expires_at_ms: i64,
-    ) -> rusqlite::Result<()> {
+    pub(crate) fn insert_board_link(&self, hash: &[u8], expires_at_ms: i64) -> engine::Result<()> {
         self.sql
             .prepare_cached("INSERT INTO board_link (hash, expires_at_ms) VALUES (?1, ?2)")?
             .execute(params![hash, expires_at_ms])
@@ -17,7 +14,7 @@ impl Tx<'_> {
     }
 
     /// Marks a link as used. Returns why it cannot be used, or `None`.
-    pub(crate) fn use_board_link(&self, hash: &[u8]) -> rusqlite::Result<Option<LinkProblem>> {
+    pub(crate) fn use_board_link(&self, hash: &[u8]) -> engine::Result<Option<LinkProblem>> {
         let found: Option<(i64, Option<i64>)> = self
             .sql
             .prepare_cached("SELECT expires_at_ms, used_at_ms FROM board_link WHERE hash = ?1")?

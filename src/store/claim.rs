@@ -1,7 +1,8 @@
 //! Statements on claims: the holders of a resource and its claim queue. A claim that has ended has no row.
-use rusqlite::{Params, Row, params};
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
+use super::engine::{self, Params, Row};
 use super::transaction::Tx;
 use crate::model::claim::Lease;
 use crate::model::{ClaimMode, ClaimState, PeerKind, PeerName};
@@ -51,7 +52,7 @@ pub struct NewClaim<'a> {
 const CLAIM_COLUMNS: &str = "c.id, c.resource, c.mode, c.state, c.peer_id, p.name AS peer_name, p.kind AS peer_kind, p.ttl_ms, c.session_id, c.note, c.fence, c.boot, c.claimed_monotonic_ms, c.lease_ms, c.lease_until_monotonic_ms, c.claimed_at_ms, c.granted_at_ms";
 
 impl Claim {
-    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row) -> engine::Result<Self> {
         let claimed_monotonic_ms = row.get("claimed_monotonic_ms")?;
         let lease_ms = row.get("lease_ms")?;
         let expires_at_monotonic_ms: Option<i64> = row.get("lease_until_monotonic_ms")?;
@@ -84,7 +85,7 @@ impl Claim {
 }
 
 impl Tx<'_> {
-    fn claims_where(&self, condition: &str, values: impl Params) -> rusqlite::Result<Vec<Claim>> {
+    fn claims_where(&self, condition: &str, values: impl Params) -> engine::Result<Vec<Claim>> {
         if !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
@@ -98,29 +99,29 @@ impl Tx<'_> {
     }
 
     /// Returns the claims and tickets on a resource, in the order of the claim queue.
-    pub(crate) fn claims_on(&self, resource: &str) -> rusqlite::Result<Vec<Claim>> {
+    pub(crate) fn claims_on(&self, resource: &str) -> engine::Result<Vec<Claim>> {
         self.claims_where("c.resource = ?1 ORDER BY c.id", [resource])
     }
 
     /// Returns the claims and tickets on files of a host.
     #[cfg(feature = "hub")]
-    pub(crate) fn exclusive_file_claims(&self, host: &str) -> rusqlite::Result<Vec<Claim>> {
+    pub(crate) fn exclusive_file_claims(&self, host: &str) -> engine::Result<Vec<Claim>> {
         let prefix = format!("file://{host}/");
         let end = format!("file://{host}0");
         self.claims_where("c.resource >= ?1 AND c.resource < ?2", params![prefix, end])
     }
 
-    pub(crate) fn claim(&self, id: ClaimId) -> rusqlite::Result<Option<Claim>> {
+    pub(crate) fn claim(&self, id: ClaimId) -> engine::Result<Option<Claim>> {
         Ok(self.claims_where("c.id = ?1", [id])?.pop())
     }
 
     /// Returns the claims and tickets of a session.
-    pub(crate) fn claims_of_session(&self, session: SessionId) -> rusqlite::Result<Vec<Claim>> {
+    pub(crate) fn claims_of_session(&self, session: SessionId) -> engine::Result<Vec<Claim>> {
         self.claims_where("c.session_id = ?1 ORDER BY c.id", [session])
     }
 
     /// Returns the granted claims that a session has not been notified of, in the order of the claim queue, at most a hundred.
-    pub(crate) fn unnotified_grants(&self, session: SessionId) -> rusqlite::Result<Vec<Claim>> {
+    pub(crate) fn unnotified_grants(&self, session: SessionId) -> engine::Result<Vec<Claim>> {
         self.claims_where(
             "c.session_id = ?1 AND c.told = 0 AND c.state = 'held' ORDER BY c.id LIMIT 100",
             [session],
@@ -128,7 +129,7 @@ impl Tx<'_> {
     }
 
     /// Returns the claims that a peer holds, by resource.
-    pub(crate) fn claims_held_by(&self, peer: PeerId) -> rusqlite::Result<Vec<Claim>> {
+    pub(crate) fn claims_held_by(&self, peer: PeerId) -> engine::Result<Vec<Claim>> {
         self.claims_where(
             "c.peer_id = ?1 AND c.state = 'held' ORDER BY c.resource",
             [peer],
@@ -140,7 +141,7 @@ impl Tx<'_> {
         &self,
         prefix: &str,
         limit: usize,
-    ) -> rusqlite::Result<Vec<String>> {
+    ) -> engine::Result<Vec<String>> {
         if !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
@@ -157,7 +158,7 @@ impl Tx<'_> {
     }
 
     /// Adds a ticket at the end of the claim queue.
-    pub(crate) fn insert_ticket(&self, new: &NewClaim) -> rusqlite::Result<ClaimId> {
+    pub(crate) fn insert_ticket(&self, new: &NewClaim) -> engine::Result<ClaimId> {
         let id = ClaimId::from(self.next_id()?);
         self.sql
             .prepare_cached(
@@ -172,7 +173,7 @@ impl Tx<'_> {
     }
 
     /// Renews a claim or a ticket with the mode, the lease and, if there is one, the note of `new`.
-    pub(crate) fn renew_claim(&self, id: ClaimId, new: &NewClaim) -> rusqlite::Result<()> {
+    pub(crate) fn renew_claim(&self, id: ClaimId, new: &NewClaim) -> engine::Result<()> {
         self.sql
             .prepare_cached(
                 "UPDATE claim SET mode = ?2, session_id = ?3, note = coalesce(?4, note), lease_ms = ?5, boot = ?6,
@@ -189,7 +190,7 @@ impl Tx<'_> {
 
     /// Grants a claim with the next fencing token of its resource; its lease begins now. `notified` says that the session
     /// learns of it by the call that does this.
-    pub(crate) fn grant_ticket(&self, claim: &Claim, notified: bool) -> rusqlite::Result<i64> {
+    pub(crate) fn grant_ticket(&self, claim: &Claim, notified: bool) -> engine::Result<i64> {
         let fencing_token = self.next_fencing_token(&claim.resource)?;
         self.sql
             .prepare_cached(
@@ -209,7 +210,7 @@ impl Tx<'_> {
     }
 
     /// Notes that a session was notified of a grant.
-    pub(crate) fn mark_grant_notified(&self, id: ClaimId) -> rusqlite::Result<()> {
+    pub(crate) fn mark_grant_notified(&self, id: ClaimId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE claim SET told = 1 WHERE id = ?1 AND told = 0")?
             .execute([id])
@@ -217,7 +218,7 @@ impl Tx<'_> {
     }
 
     /// Replaces the note of a claim.
-    pub(crate) fn set_claim_note(&self, id: ClaimId, note: &str) -> rusqlite::Result<()> {
+    pub(crate) fn set_claim_note(&self, id: ClaimId, note: &str) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE claim SET note = ?2 WHERE id = ?1")?
             .execute(params![id, note])
@@ -225,7 +226,7 @@ impl Tx<'_> {
     }
 
     /// Deletes a claim or a ticket.
-    pub(crate) fn delete_claim(&self, id: ClaimId) -> rusqlite::Result<()> {
+    pub(crate) fn delete_claim(&self, id: ClaimId) -> engine::Result<()> {
         self.sql
             .prepare_cached("DELETE FROM claim WHERE id = ?1")?
             .execute([id])
@@ -233,7 +234,7 @@ impl Tx<'_> {
     }
 
     /// Returns the number of held claims in the mesh.
-    pub(crate) fn count_claims(&self) -> rusqlite::Result<i64> {
+    pub(crate) fn count_claims(&self) -> engine::Result<i64> {
         if !self.schema_at_least(2) {
             return Ok(0);
         }
@@ -246,7 +247,7 @@ impl Tx<'_> {
     pub(crate) fn sessions_waiting_with_ticket(
         &self,
         ticket: &Claim,
-    ) -> rusqlite::Result<Vec<SessionId>> {
+    ) -> engine::Result<Vec<SessionId>> {
         self.sql
             .prepare_cached(
                 "SELECT DISTINCT w.session_id FROM session s JOIN wait w ON w.session_id = s.id
@@ -257,7 +258,7 @@ impl Tx<'_> {
     }
 
     /// Returns the tickets with which calls of a session wait.
-    pub(crate) fn tickets_awaited_by(&self, session: SessionId) -> rusqlite::Result<Vec<Claim>> {
+    pub(crate) fn tickets_awaited_by(&self, session: SessionId) -> engine::Result<Vec<Claim>> {
         self.claims_where(
             "c.id IN (SELECT claim_id FROM wait WHERE session_id = ?1) AND c.state = 'queued'",
             [session],
@@ -265,7 +266,7 @@ impl Tx<'_> {
     }
 
     /// Moves a ticket to another session of its peer.
-    pub(crate) fn transfer_ticket(&self, id: ClaimId, session: SessionId) -> rusqlite::Result<()> {
+    pub(crate) fn transfer_ticket(&self, id: ClaimId, session: SessionId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE claim SET session_id = ?2 WHERE id = ?1")?
             .execute(params![id, session])
@@ -276,7 +277,7 @@ impl Tx<'_> {
     pub(crate) fn tickets_awaited_at(
         &self,
         peer: PeerId,
-    ) -> rusqlite::Result<Vec<(ClaimId, String, SessionId)>> {
+    ) -> engine::Result<Vec<(ClaimId, String, SessionId)>> {
         if !self.schema_at_least(2) {
             return Ok(Vec::new());
         }

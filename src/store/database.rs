@@ -7,6 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::busy_handler::{LockTimeout, install_busy_handler};
 use super::connect::{FAST_SECURE_DELETE, Options, configure, connect};
 use super::database_path::{check_folder, folder_of, with_suffix};
+use super::engine;
 use super::fault::{add_path, fault};
 use super::file_header::FileId;
 use super::migrate::migrate;
@@ -143,14 +144,14 @@ impl Store {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| fault(path, error))?;
-        let tx = Tx::new(sql, now, self.version);
+        let tx = Tx::new(engine::Transaction::File(sql), now, self.version);
         let outcome = operation(&tx).map_err(|error| add_path(path, error));
         let secure_delete = tx.is_secure_delete_enabled();
         let result = match outcome {
             Ok(outcome) => tx
                 .commit()
                 .map(|()| outcome)
-                .map_err(|error| fault(path, error).into()),
+                .map_err(|error| add_path(path, error.into())),
             Err(error) => {
                 drop(tx);
                 Err(error)
@@ -171,7 +172,8 @@ impl Store {
             .connection
             .transaction()
             .map_err(|error| fault(path, error))?;
-        query(&Tx::new(sql, now, self.version)).map_err(|error| add_path(path, error))
+        query(&Tx::new(engine::Transaction::File(sql), now, self.version))
+            .map_err(|error| add_path(path, error))
     }
 
     /// Copies the WAL into the file and refreshes the statistics of the query planner; for a server without work.

@@ -4,6 +4,7 @@
 //! A delivery outlives the answer by a turn, because a question that the session asks in that time follows from it.
 use rusqlite::params;
 
+use super::engine;
 use super::transaction::Tx;
 use crate::model::question::TURN_MS_MAX;
 use crate::platform::id::{QuestionId, SessionId};
@@ -17,7 +18,7 @@ const MAX_DELIVERED_DEPTH_SQL: &str =
 impl Tx<'_> {
     /// Returns the greatest depth of the questions delivered to a session that are open, or were closed within the longest
     /// turn; -1 if there is none.
-    pub(crate) fn max_delivered_depth(&self, session: SessionId) -> rusqlite::Result<i64> {
+    pub(crate) fn max_delivered_depth(&self, session: SessionId) -> engine::Result<i64> {
         let since_ms = self.now.wall_ms - TURN_MS_MAX;
         self.sql
             .prepare_cached(MAX_DELIVERED_DEPTH_SQL)?
@@ -25,7 +26,7 @@ impl Tx<'_> {
     }
 
     /// Returns whether a session has a delivery of a closed question.
-    pub(crate) fn has_closed_deliveries(&self, session: SessionId) -> rusqlite::Result<bool> {
+    pub(crate) fn has_closed_deliveries(&self, session: SessionId) -> engine::Result<bool> {
         self.sql
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM showing s JOIN question q ON q.id = s.question_id
@@ -39,7 +40,7 @@ impl Tx<'_> {
         &self,
         session: SessionId,
         except_turns: Option<[&str; 2]>,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let [now, previous] = except_turns.unwrap_or_default();
         self.sql
             .prepare_cached(
@@ -55,7 +56,7 @@ impl Tx<'_> {
         &self,
         session: SessionId,
         turn: &str,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql
             .prepare_cached(
                 "UPDATE showing SET turn = ?2 WHERE session_id = ?1 AND turn IS NULL AND times > 0",
@@ -70,7 +71,7 @@ impl Tx<'_> {
         id: QuestionId,
         session: SessionId,
         first_of_turn: bool,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql
             .prepare_cached(
                 "UPDATE showing SET stops = stops + 1, stops_in_turn = CASE WHEN ?3 THEN 1 ELSE stops_in_turn + 1 END
@@ -81,9 +82,9 @@ impl Tx<'_> {
     }
 
     /// Returns how often a question continued a turn, in all sessions.
-    pub(crate) fn count_stop_blocks(&self, id: QuestionId) -> rusqlite::Result<u32> {
+    pub(crate) fn count_stop_blocks(&self, id: QuestionId) -> engine::Result<u32> {
         self.sql
-            .prepare_cached("SELECT coalesce(sum(stops), 0) FROM showing WHERE question_id = ?1")?
+            .prepare_cached("SELECT CAST(coalesce(sum(stops), 0) AS INTEGER) FROM showing WHERE question_id = ?1")?
             .query_row([id], |row| row.get(0))
     }
 
@@ -93,7 +94,7 @@ impl Tx<'_> {
         &self,
         id: QuestionId,
         session: SessionId,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE showing SET interrupts = interrupts + 1, interrupted_at_ms = ?3 WHERE question_id = ?1 AND session_id = ?2")?
             .execute(params![id, session, self.now.monotonic_ms])

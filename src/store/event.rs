@@ -1,9 +1,10 @@
 //! Statements on the event log. An operation appends its events in its own transaction.
 use std::borrow::Cow;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::params;
 use serde_json::Value;
 
+use super::engine::{self, OptionalExtension, Row};
 use super::transaction::Tx;
 use crate::model::event::{EventFilter, EventPage, EventPatterns};
 use crate::model::{Event, EventKind};
@@ -20,7 +21,7 @@ impl Tx<'_> {
         by: Option<PeerId>,
         subject: &str,
         data: &Value,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.append_event_of_type(kind.as_str().into(), by, subject, data)
             .map(drop)
     }
@@ -32,12 +33,14 @@ impl Tx<'_> {
         by: Option<PeerId>,
         subject: &str,
         data: &Value,
-    ) -> rusqlite::Result<i64> {
-        self.sql
-            .prepare_cached("INSERT INTO event (type, at_ms, by_peer, subject, data) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![kind, self.now.wall_ms, by, subject, data.to_string()])?;
+    ) -> engine::Result<i64> {
+        let seq = self.sql.insert_numbered(
+            "INSERT INTO event (type, at_ms, by_peer, subject, data) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "seq",
+            params![kind, self.now.wall_ms, by, subject, data.to_string()],
+        )?;
         self.appended_event_types.borrow_mut().push(kind);
-        Ok(self.sql.last_insert_rowid())
+        Ok(seq)
     }
 
     /// Returns the subjects of the events of a type after the first number, up to the second.
@@ -46,7 +49,7 @@ impl Tx<'_> {
         &self,
         kind: EventKind,
         (after, last): (i64, i64),
-    ) -> rusqlite::Result<Vec<String>> {
+    ) -> engine::Result<Vec<String>> {
         self.sql
             .prepare_cached(
                 "SELECT subject FROM event WHERE seq > ?1 AND seq <= ?2 AND type = ?3 ORDER BY seq",
@@ -56,7 +59,7 @@ impl Tx<'_> {
     }
 
     /// Returns the sessions in which a call waits for an event that this transaction has appended.
-    pub(crate) fn sessions_waiting_for_events(&self) -> rusqlite::Result<Vec<SessionId>> {
+    pub(crate) fn sessions_waiting_for_events(&self) -> engine::Result<Vec<SessionId>> {
         let appended_event_types = self.appended_event_types.borrow();
         if appended_event_types.is_empty() || !self.schema_at_least(2) {
             return Ok(Vec::new());
@@ -79,7 +82,7 @@ impl Tx<'_> {
     }
 
     /// Returns the entries that match `filter`, oldest first.
-    pub(crate) fn events(&self, filter: &EventFilter) -> rusqlite::Result<EventPage> {
+    pub(crate) fn events(&self, filter: &EventFilter) -> engine::Result<EventPage> {
         let since_ms = filter.since_ms.unwrap_or(i64::MIN);
         let mut page = EventPage {
             next: self.start_seq(filter)?,
@@ -104,7 +107,7 @@ impl Tx<'_> {
                     page.more = true;
                     return Ok(page);
                 }
-                page.events.push(event_from_row(row)?);
+                page.events.push(event_from_row(&row)?);
             }
             page.next = row.get(seq)?;
         }
@@ -118,7 +121,7 @@ impl Tx<'_> {
         &self,
         kind: EventKind,
         since_ms: i64,
-    ) -> rusqlite::Result<Vec<Event>> {
+    ) -> engine::Result<Vec<Event>> {
         self.sql
             .prepare_cached(
                 "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, '') AS by_name, e.subject, e.data
@@ -135,14 +138,14 @@ impl Tx<'_> {
         by: PeerId,
         subject: &str,
         since_ms: i64,
-    ) -> rusqlite::Result<bool> {
+    ) -> engine::Result<bool> {
         self.sql
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM event WHERE at_ms >= ?1 AND type = ?2 AND by_peer = ?3 AND subject = ?4)")?
             .query_row(params![since_ms, kind.as_str(), by, subject], |row| row.get(0))
     }
 
     /// Returns the number after which a read with `filter` starts.
-    pub(crate) fn start_seq(&self, filter: &EventFilter) -> rusqlite::Result<i64> {
+    pub(crate) fn start_seq(&self, filter: &EventFilter) -> engine::Result<i64> {
         match (filter.after, filter.since_ms) {
             (Some(after), None) => Ok(after),
             (after, Some(since_ms)) => self.start_seq_since(after.unwrap_or(0), since_ms),
@@ -152,7 +155,7 @@ impl Tx<'_> {
 
     /// The clock may have jumped, so times do not always grow with numbers. If the next entry is late enough, the read starts
     /// there; otherwise the index of times finds the least number.
-    fn start_seq_since(&self, after: i64, since_ms: i64) -> rusqlite::Result<i64> {
+    fn start_seq_since(&self, after: i64, since_ms: i64) -> engine::Result<i64> {
         let next: Option<(i64, i64)> = self
             .sql
             .prepare_cached("SELECT seq, at_ms FROM event WHERE seq > ?1 ORDER BY seq LIMIT 1")?
@@ -173,7 +176,7 @@ impl Tx<'_> {
         }
     }
 
-    fn start_seq_of_newest(&self, types: &EventPatterns, limit: usize) -> rusqlite::Result<i64> {
+    fn start_seq_of_newest(&self, types: &EventPatterns, limit: usize) -> engine::Result<i64> {
         let mut statement = self
             .sql
             .prepare_cached("SELECT seq, type FROM event ORDER BY seq DESC LIMIT ?1")?;
@@ -195,7 +198,7 @@ impl Tx<'_> {
     }
 
     /// Returns the number of the last entry; 0 if there is none.
-    pub(crate) fn last_event_seq(&self) -> rusqlite::Result<i64> {
+    pub(crate) fn last_event_seq(&self) -> engine::Result<i64> {
         self.sql
             .prepare_cached("SELECT coalesce(max(seq), 0) FROM event")?
             .query_row([], |row| row.get(0))
@@ -204,11 +207,11 @@ impl Tx<'_> {
     /// Returns the number of the oldest entry that is kept, and that of the last one ever. If none is kept, the first is
     /// greater by one.
     #[cfg(feature = "hub")]
-    pub(crate) fn event_seq_range(&self) -> rusqlite::Result<(i64, i64)> {
+    pub(crate) fn event_seq_range(&self) -> engine::Result<(i64, i64)> {
         self.sql
             .prepare_cached(
                 "SELECT coalesce((SELECT min(seq) FROM event), last + 1) AS oldest, last
-                 FROM (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0) AS last)",
+                 FROM (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0) AS last) s",
             )?
             .query_row([], |row| Ok((row.get("oldest")?, row.get("last")?)))
     }
@@ -217,7 +220,7 @@ impl Tx<'_> {
     pub(crate) fn event_subscription(
         &self,
         session: SessionId,
-    ) -> rusqlite::Result<Option<(EventPatterns, i64)>> {
+    ) -> engine::Result<Option<(EventPatterns, i64)>> {
         self.sql
             .prepare_cached("SELECT event_types, event_after FROM session WHERE id = ?1 AND event_types IS NOT NULL")?
             .query_row([session], |row| {
@@ -232,7 +235,7 @@ impl Tx<'_> {
         &self,
         session: SessionId,
         subscription: Option<(&EventPatterns, i64)>,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let (types, after) = subscription
             .map(|(types, after)| (types.to_json(), after))
             .unzip();
@@ -250,7 +253,7 @@ impl Tx<'_> {
         &self,
         subject: &str,
         asked_at_ms: i64,
-    ) -> rusqlite::Result<usize> {
+    ) -> engine::Result<usize> {
         const DAY_MS: i64 = 24 * 3600 * 1000;
         self.sql.execute(
             "UPDATE event SET data = '{\"forgotten\":true}' WHERE at_ms >= ?2 AND subject = ?1",
@@ -259,7 +262,7 @@ impl Tx<'_> {
     }
 }
 
-fn event_from_row(row: &Row) -> rusqlite::Result<Event> {
+fn event_from_row(row: &Row) -> engine::Result<Event> {
     Ok(Event {
         seq: row.get("seq")?,
         kind: row.get("type")?,

@@ -1,6 +1,7 @@
 //! Reads the texts by which peers are ranked as experts: the questions they have answered, and the memories they have stored.
 use rusqlite::params;
 
+use super::engine;
 use super::transaction::Tx;
 use crate::platform::id::PeerId;
 
@@ -10,11 +11,11 @@ impl Tx<'_> {
         &self,
         peer: PeerId,
         limit: u32,
-    ) -> rusqlite::Result<Vec<String>> {
+    ) -> engine::Result<Vec<String>> {
         // The index has the rows of a peer in the order of insertion, so only the newest are read.
         self.sql
             .prepare_cached(
-                "SELECT substr(question, 1, 1000) || char(10) || substr(answer, 1, 2000) FROM question
+                "SELECT substr(question, 1, 1000) || '\n' || substr(answer, 1, 2000) FROM question
                  WHERE target_peer = ?1 AND state = 'answered' AND answer IS NOT NULL ORDER BY rowid DESC LIMIT ?2",
             )?
             .query_map(params![peer, limit], |row| row.get(0))?
@@ -26,7 +27,7 @@ impl Tx<'_> {
         &self,
         words: impl Iterator<Item = &'a str>,
         limit: u32,
-    ) -> rusqlite::Result<Vec<(String, String)>> {
+    ) -> engine::Result<Vec<(String, String)>> {
         // Words consist of letters and digits, so none contains a quotation mark.
         let match_expression: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
         self.sql

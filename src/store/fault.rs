@@ -1,12 +1,13 @@
-//! Converts errors of SQLite into [`Fault`]s: a kind that callers branch on, a message with the path, a hint.
+//! Converts errors of the engines into [`Fault`]s: a kind that callers branch on, a message with the location, a hint.
 //!
-//! A statement inside an operation does not know which file it runs on. Its error becomes a fault whose source is a
+//! A statement inside an operation does not know which file it runs on. Its error of SQLite becomes a fault whose source is a
 //! [`StatementError`]; [`add_path`] completes such a fault where the operation ends.
 use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::ErrorCode as Code;
 
+use super::engine::{EngineError, ServedError};
 use super::recovery_hints::recovery_hint;
 use crate::model::Error;
 use crate::platform::{Fault, FaultKind};
@@ -16,8 +17,12 @@ use crate::platform::{Fault, FaultKind};
 #[error(transparent)]
 struct StatementError(Arc<rusqlite::Error>);
 
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        let error = match error {
+            EngineError::File(error) => error,
+            EngineError::Served(error) => return served_fault(error).into(),
+        };
         let (kind, problem, hint) = classify(&error);
         Self::Fault(Fault::new(kind, problem, hint).with_source(StatementError(Arc::new(error))))
     }
@@ -59,6 +64,16 @@ fn with_path(
         message: format!("cannot use {}: {problem}", path.display()),
         hint,
         source: Some(source),
+    }
+}
+
+/// The message of an error of a database server names the server already.
+pub(super) fn served_fault(error: Arc<ServedError>) -> Fault {
+    Fault {
+        kind: error.kind,
+        message: error.problem.clone(),
+        hint: error.hint.to_owned(),
+        source: Some(error),
     }
 }
 
@@ -109,7 +124,7 @@ mod tests {
 
     #[test]
     fn statement_error_gets_its_path_once_and_stays_the_source() {
-        let in_verb = Error::from(rusqlite::Error::InvalidQuery);
+        let in_verb = Error::from(EngineError::from(rusqlite::Error::InvalidQuery));
         let text = rusqlite::Error::InvalidQuery.to_string();
         assert_eq!(in_verb.to_string(), text);
         let complete = add_path(Path::new("/a/mesh.db"), in_verb);
@@ -124,7 +139,9 @@ mod tests {
     #[test]
     fn damaged_database_gets_a_recovery_hint_for_its_path() {
         let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-        let error = Error::from(rusqlite::Error::SqliteFailure(corrupt, None));
+        let error = Error::from(EngineError::from(rusqlite::Error::SqliteFailure(
+            corrupt, None,
+        )));
         let Error::Fault(fault) = add_path(Path::new("/a/mesh.db"), error) else {
             unreachable!("it was a fault")
         };

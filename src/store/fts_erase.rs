@@ -3,13 +3,12 @@
 //! FTS5 overwrites a deleted word on its page. But the table that leads to the pages (`memory_words_idx`) has a prefix of the
 //! first word of each page, and that prefix can stay: enough to reveal an erased name. Then the index is rewritten in steps.
 //! Prefixes in the trigram index have at most three letters, so they are left.
-use rusqlite::params;
-
+use super::engine;
 use super::transaction::Tx;
 
 impl Tx<'_> {
     /// Starts to rewrite the word index and writes `pages` of it. Returns whether more is left.
-    pub(crate) fn begin_fts_rebuild(&self, pages: i64) -> rusqlite::Result<bool> {
+    pub(crate) fn begin_fts_rebuild(&self, pages: i64) -> engine::Result<bool> {
         self.enable_secure_delete()?;
         // FTS5 does not rewrite a single segment; deleting and inserting one row makes a second one.
         let Some(number) = self.max_memory_number()? else {
@@ -30,13 +29,13 @@ impl Tx<'_> {
     }
 
     /// Writes the next `pages`. Returns whether more is left.
-    pub(crate) fn continue_fts_rebuild(&self, pages: i64) -> rusqlite::Result<bool> {
+    pub(crate) fn continue_fts_rebuild(&self, pages: i64) -> engine::Result<bool> {
         self.enable_secure_delete()?;
         self.merge_fts_segments(pages)
     }
 
     /// Rewrites the whole index in one transaction.
-    pub(crate) fn rebuild_fts_at_once(&self) -> rusqlite::Result<()> {
+    pub(crate) fn rebuild_fts_at_once(&self) -> engine::Result<()> {
         self.enable_secure_delete()?;
         let command = match self.max_memory_number()? {
             None => "delete-all",
@@ -50,7 +49,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    fn max_memory_number(&self) -> rusqlite::Result<Option<i64>> {
+    fn max_memory_number(&self) -> engine::Result<Option<i64>> {
         self.sql
             .query_row("SELECT max(rowid) FROM memory_words_docsize", [], |row| {
                 row.get(0)
@@ -59,7 +58,7 @@ impl Tx<'_> {
 
     /// A negative number of pages starts a merge of all segments. The command itself counts as one change, so less than two
     /// changes mean that nothing was left to merge.
-    fn merge_fts_segments(&self, pages: i64) -> rusqlite::Result<bool> {
+    fn merge_fts_segments(&self, pages: i64) -> engine::Result<bool> {
         let changes = || {
             self.sql
                 .query_row("SELECT total_changes()", [], |row| row.get::<_, i64>(0))
@@ -73,25 +72,27 @@ impl Tx<'_> {
     }
 
     /// Returns whether the index has a prefix with which no stored word begins.
-    pub(crate) fn has_stale_fts_prefix(&self) -> rusqlite::Result<bool> {
+    pub(crate) fn has_stale_fts_prefix(&self) -> engine::Result<bool> {
         if !self.schema_at_least(3) {
             return Ok(false);
         }
         self.sql.execute_batch(
             "CREATE VIRTUAL TABLE IF NOT EXISTS temp.memory_terms USING fts5vocab ('main', 'memory_words', 'row')",
         )?;
-        let mut lookup = self
-            .sql
-            .prepare("SELECT 1 FROM temp.memory_terms WHERE term >= ?1 AND term < ?2 LIMIT 1")?;
+        let mut lookup = self.sql.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM temp.memory_terms WHERE term >= ?1 AND term < ?2)",
+        )?;
         let index_terms: Vec<Vec<u8>> = self
             .sql
-            .prepare("SELECT term FROM memory_words_idx")?
+            .prepare_cached("SELECT term FROM memory_words_idx")?
             .query_map([], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
+            .collect::<engine::Result<_>>()?;
         for index_term in index_terms {
             let prefix = term_prefix(&index_term);
             let after = format!("{prefix}\u{10ffff}");
-            if !prefix.is_empty() && !lookup.exists(params![prefix, after])? {
+            if !prefix.is_empty()
+                && !lookup.query_row([prefix, &after], |row| row.get::<_, bool>(0))?
+            {
                 return Ok(true);
             }
         }

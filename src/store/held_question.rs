@@ -1,6 +1,7 @@
 //! Statements on held questions, and on how often a peer was asked.
 use rusqlite::params;
 
+use super::engine;
 use super::transaction::Tx;
 use crate::platform::id::{PeerId, QuestionId, SessionId};
 
@@ -12,10 +13,10 @@ impl Tx<'_> {
         target: PeerId,
         since_ms: i64,
         except_held: &str,
-    ) -> rusqlite::Result<Vec<(SessionId, i64)>> {
+    ) -> engine::Result<Vec<(SessionId, i64)>> {
         self.sql
             .prepare_cached(
-                "SELECT asker_session, asked_at_ms FROM question WHERE target_peer = ?1 AND asked_at_ms > ?2 AND held IS NOT ?3
+                "SELECT asker_session, asked_at_ms FROM question WHERE target_peer = ?1 AND asked_at_ms > ?2 AND held IS DISTINCT FROM ?3
                  ORDER BY asked_at_ms DESC LIMIT 10000",
             )?
             .query_map(params![target, since_ms, except_held], |row| {
@@ -29,14 +30,14 @@ impl Tx<'_> {
         &self,
         target: PeerId,
         reason: &str,
-    ) -> rusqlite::Result<bool> {
+    ) -> engine::Result<bool> {
         self.sql
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM question INDEXED BY question_pending WHERE target_peer = ?1 AND state = 'open' AND held = ?2)")?
             .query_row(params![target, reason], |row| row.get(0))
     }
 
     /// Stores why the peer of a question is not woken for it.
-    pub(crate) fn set_held_reason(&self, id: QuestionId, reason: &str) -> rusqlite::Result<()> {
+    pub(crate) fn set_held_reason(&self, id: QuestionId, reason: &str) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE question SET held = ?2 WHERE id = ?1")?
             .execute(params![id, reason])
@@ -44,7 +45,7 @@ impl Tx<'_> {
     }
 
     /// Notes that a question is not held any more.
-    pub(crate) fn clear_held_reason(&self, id: QuestionId) -> rusqlite::Result<()> {
+    pub(crate) fn clear_held_reason(&self, id: QuestionId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE question SET held = NULL WHERE id = ?1")?
             .execute([id])

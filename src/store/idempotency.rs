@@ -1,6 +1,7 @@
 //! Statements on requests that named an idempotency key.
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
+use super::engine::{self, OptionalExtension};
 use super::transaction::Tx;
 use crate::platform::id::KeyId;
 
@@ -18,7 +19,7 @@ impl Tx<'_> {
         &self,
         key: KeyId,
         idempotency_key: &str,
-    ) -> rusqlite::Result<Option<StoredRequest>> {
+    ) -> engine::Result<Option<StoredRequest>> {
         self.sql
             .prepare_cached(
                 "SELECT request_hash, status, response, at_ms FROM idempotency WHERE key_id = ?1 AND idempotency_key = ?2",
@@ -41,10 +42,12 @@ impl Tx<'_> {
         key: KeyId,
         idempotency_key: &str,
         request_hash: &[u8],
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql
             .prepare_cached(
-                "INSERT OR REPLACE INTO idempotency (key_id, idempotency_key, request_hash, at_ms) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO idempotency (key_id, idempotency_key, request_hash, at_ms) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (key_id, idempotency_key) DO UPDATE SET request_hash = excluded.request_hash, status = NULL, response = NULL,
+                    at_ms = excluded.at_ms",
             )?
             .execute(params![key, idempotency_key, request_hash, self.now.wall_ms])
             .map(drop)
@@ -56,7 +59,7 @@ impl Tx<'_> {
         key: KeyId,
         idempotency_key: &str,
         (status, response): (u16, &str),
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql
             .prepare_cached(
                 "UPDATE idempotency SET status = ?3, response = ?4 WHERE key_id = ?1 AND idempotency_key = ?2",
@@ -70,7 +73,7 @@ impl Tx<'_> {
         &self,
         key: KeyId,
         idempotency_key: &str,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql
             .prepare_cached(
                 "DELETE FROM idempotency WHERE key_id = ?1 AND idempotency_key = ?2 AND status IS NULL",
@@ -86,7 +89,7 @@ impl Tx<'_> {
         key: KeyId,
         idempotency_key: &str,
         events: &str,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql
             .prepare_cached(
                 "UPDATE idempotency SET response = ?3 WHERE key_id = ?1 AND idempotency_key = ?2",
@@ -100,7 +103,7 @@ impl Tx<'_> {
         &self,
         key: KeyId,
         idempotency_key: &str,
-    ) -> rusqlite::Result<(i64, i64)> {
+    ) -> engine::Result<(i64, i64)> {
         let events: Option<String> = self
             .sql
             .prepare_cached(

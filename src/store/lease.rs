@@ -1,6 +1,7 @@
 //! Statements on sessions of other hosts, which live by a lease that a hub renews.
 use rusqlite::params;
 
+use super::engine;
 use super::transaction::Tx;
 use crate::platform::id::{PeerId, SessionId};
 
@@ -10,7 +11,7 @@ impl Tx<'_> {
         &self,
         session: SessionId,
         lease_until_ms: i64,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql
             .prepare_cached(
                 "UPDATE session SET lease_until_ms = max(coalesce(lease_until_ms, 0), ?2), last_seen_at_ms = ?3 WHERE id = ?1 AND ended_at_ms IS NULL",
@@ -20,7 +21,7 @@ impl Tx<'_> {
     }
 
     /// Extends the leases of all sessions that have not ended: while no hub ran, none of them could be renewed.
-    pub(crate) fn extend_session_leases(&self, lease_until_ms: i64) -> rusqlite::Result<()> {
+    pub(crate) fn extend_session_leases(&self, lease_until_ms: i64) -> engine::Result<()> {
         self.sql
             .execute(
                 "UPDATE session SET lease_until_ms = ?1 WHERE lease_until_ms < ?1 AND ended_at_ms IS NULL",
@@ -30,14 +31,14 @@ impl Tx<'_> {
     }
 
     /// Returns the number of the last verb of a session that was carried out; 0 if none was.
-    pub(crate) fn applied_verb(&self, session: SessionId) -> rusqlite::Result<i64> {
+    pub(crate) fn applied_verb(&self, session: SessionId) -> engine::Result<i64> {
         self.sql
             .prepare_cached("SELECT applied_verb FROM session WHERE id = ?1")?
             .query_row([session], |row| row.get(0))
     }
 
     /// Records that a verb of a session was carried out.
-    pub(crate) fn set_applied_verb(&self, session: SessionId, number: i64) -> rusqlite::Result<()> {
+    pub(crate) fn set_applied_verb(&self, session: SessionId, number: i64) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET applied_verb = ?2 WHERE id = ?1")?
             .execute(params![session, number])
@@ -50,10 +51,10 @@ impl Tx<'_> {
         peer: PeerId,
         branch: Option<&str>,
         head: Option<&str>,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql
             .prepare_cached(
-                "UPDATE peer SET git_branch = ?2, git_head = ?3 WHERE id = ?1 AND (git_branch IS NOT ?2 OR git_head IS NOT ?3)",
+                "UPDATE peer SET git_branch = ?2, git_head = ?3 WHERE id = ?1 AND (git_branch IS DISTINCT FROM ?2 OR git_head IS DISTINCT FROM ?3)",
             )?
             .execute(params![peer, branch, head])
             .map(drop)
@@ -64,9 +65,9 @@ impl Tx<'_> {
         &self,
         session: SessionId,
         pid: i32,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql
-            .prepare_cached("DELETE FROM wait WHERE session_id = ?1 AND pid IS NOT ?2")?
+            .prepare_cached("DELETE FROM wait WHERE session_id = ?1 AND pid IS DISTINCT FROM ?2")?
             .execute(params![session, pid])
             .map(drop)
     }

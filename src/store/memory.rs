@@ -1,8 +1,9 @@
 //! Statements on memories: stored, replaced, listed, erased, kept in the full-text indexes. Search is in `memory_search.rs`.
 use std::collections::BTreeSet;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::params;
 
+use super::engine::{self, OptionalExtension, Params, Row};
 use super::transaction::Tx;
 use crate::model::memory::{MemoryScope, VERSIONS_MAX};
 use crate::platform::id::MemoryId;
@@ -63,7 +64,7 @@ fn tags_json(tags: &[String]) -> String {
 }
 
 impl Memory {
-    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row) -> engine::Result<Self> {
         let superseded_by: Option<String> = row.get("superseded_by")?;
         let superseded_at_ms: Option<i64> = row.get("superseded_at_ms")?;
         Ok(Self {
@@ -97,11 +98,7 @@ impl Memory {
 }
 
 impl Tx<'_> {
-    fn memories_where(
-        &self,
-        condition: &str,
-        values: impl rusqlite::Params,
-    ) -> rusqlite::Result<Vec<Memory>> {
+    fn memories_where(&self, condition: &str, values: impl Params) -> engine::Result<Vec<Memory>> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT {MEMORY_COLUMNS} FROM memory m WHERE {condition}"
@@ -111,7 +108,7 @@ impl Tx<'_> {
     }
 
     /// Stores a version and adds it to the full-text indexes.
-    pub(crate) fn insert_memory(&self, new: &NewMemory) -> rusqlite::Result<MemoryId> {
+    pub(crate) fn insert_memory(&self, new: &NewMemory) -> engine::Result<MemoryId> {
         let id = MemoryId::from(self.next_id()?);
         let range = match self.memory_range(new.scope)? {
             Some(range) => range,
@@ -137,7 +134,7 @@ impl Tx<'_> {
         text: &str,
         key: Option<&str>,
         tags: &[String],
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let tags = tags_json(tags);
         self.sql
             .prepare_cached(
@@ -151,7 +148,7 @@ impl Tx<'_> {
     }
 
     /// Marks a version as replaced and removes it from the full-text indexes.
-    pub(crate) fn supersede_memory(&self, old: &Memory, by: &str) -> rusqlite::Result<()> {
+    pub(crate) fn supersede_memory(&self, old: &Memory, by: &str) -> engine::Result<()> {
         self.remove_from_index(old)?;
         self.sql
             .prepare_cached(
@@ -162,7 +159,7 @@ impl Tx<'_> {
     }
 
     /// Deletes a version, and its entry in the full-text index if it is the current one.
-    pub(crate) fn delete_memory(&self, old: &Memory) -> rusqlite::Result<()> {
+    pub(crate) fn delete_memory(&self, old: &Memory) -> engine::Result<()> {
         if old.superseded.is_none() {
             self.remove_from_index(old)?;
         }
@@ -173,7 +170,7 @@ impl Tx<'_> {
     }
 
     /// Deletes a memory with all its versions.
-    pub(crate) fn erase_memory(&self, memory: &Memory) -> rusqlite::Result<()> {
+    pub(crate) fn erase_memory(&self, memory: &Memory) -> engine::Result<()> {
         match &memory.key {
             Some(key) => self
                 .memory_versions(&memory.scope, key)?
@@ -184,7 +181,7 @@ impl Tx<'_> {
     }
 
     /// The full-text indexes store no texts: to delete an entry, FTS5 must be given the text that was inserted.
-    fn remove_from_index(&self, old: &Memory) -> rusqlite::Result<()> {
+    fn remove_from_index(&self, old: &Memory) -> engine::Result<()> {
         let tags = tags_json(&old.tags);
         self.sql
             .prepare_cached(
@@ -203,7 +200,7 @@ impl Tx<'_> {
     }
 
     /// Returns all versions of a key, newest first.
-    pub(crate) fn memory_versions(&self, scope: &str, key: &str) -> rusqlite::Result<Vec<Memory>> {
+    pub(crate) fn memory_versions(&self, scope: &str, key: &str) -> engine::Result<Vec<Memory>> {
         self.memories_where(
             "m.scope = ?1 AND m.key = ?2 ORDER BY m.version DESC",
             params![scope, key],
@@ -211,7 +208,7 @@ impl Tx<'_> {
     }
 
     /// Deletes the oldest versions of a key beyond [`VERSIONS_MAX`].
-    pub(crate) fn trim_memory_versions(&self, scope: &str, key: &str) -> rusqlite::Result<()> {
+    pub(crate) fn trim_memory_versions(&self, scope: &str, key: &str) -> engine::Result<()> {
         let versions = self.memory_versions(scope, key)?;
         versions
             .iter()
@@ -220,7 +217,7 @@ impl Tx<'_> {
     }
 
     /// Returns the version of an id.
-    pub(crate) fn memory(&self, id: MemoryId) -> rusqlite::Result<Option<Memory>> {
+    pub(crate) fn memory(&self, id: MemoryId) -> engine::Result<Option<Memory>> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT {MEMORY_COLUMNS} FROM memory m WHERE m.id = ?1"
@@ -230,7 +227,7 @@ impl Tx<'_> {
     }
 
     /// Returns the version of a rowid.
-    pub(crate) fn memory_by_number(&self, number: i64) -> rusqlite::Result<Option<Memory>> {
+    pub(crate) fn memory_by_number(&self, number: i64) -> engine::Result<Option<Memory>> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT {MEMORY_COLUMNS} FROM memory m WHERE m.number = ?1"
@@ -244,7 +241,7 @@ impl Tx<'_> {
         &self,
         range: MemoryRange,
         limit: u32,
-    ) -> rusqlite::Result<Vec<Memory>> {
+    ) -> engine::Result<Vec<Memory>> {
         self.memories_where(
             "m.number BETWEEN ?1 AND ?2 AND m.superseded_at_ms IS NULL AND (m.expires_at_ms IS NULL OR m.expires_at_ms > ?3)
              ORDER BY m.number DESC LIMIT ?4",
@@ -253,7 +250,7 @@ impl Tx<'_> {
     }
 
     /// Returns expired memories, at most `limit`.
-    pub(crate) fn expired_memories(&self, limit: u32) -> rusqlite::Result<Vec<Memory>> {
+    pub(crate) fn expired_memories(&self, limit: u32) -> engine::Result<Vec<Memory>> {
         self.memories_where(
             "m.expires_at_ms IS NOT NULL AND m.expires_at_ms <= ?1 AND m.superseded_at_ms IS NULL LIMIT ?2",
             params![self.now.wall_ms, limit],
@@ -261,17 +258,17 @@ impl Tx<'_> {
     }
 
     /// Returns the number of current memories of a scope, counted up to `max_count`; no text is read.
-    pub(crate) fn count_memories(&self, scope: &str, max_count: u32) -> rusqlite::Result<u32> {
+    pub(crate) fn count_memories(&self, scope: &str, max_count: u32) -> engine::Result<u32> {
         self.sql
             .prepare_cached(
                 "SELECT count(*) FROM (SELECT 1 FROM memory WHERE scope = ?1 AND superseded_at_ms IS NULL
-                    AND (expires_at_ms IS NULL OR expires_at_ms > ?2) LIMIT ?3)",
+                    AND (expires_at_ms IS NULL OR expires_at_ms > ?2) LIMIT ?3) v",
             )?
             .query_row(params![scope, self.now.wall_ms, max_count], |row| row.get(0))
     }
 
     /// Returns the number of current memories in all scopes.
-    pub(crate) fn count_all_memories(&self) -> rusqlite::Result<i64> {
+    pub(crate) fn count_all_memories(&self) -> engine::Result<i64> {
         self.sql
             .prepare_cached(
                 "SELECT count(*) FROM memory INDEXED BY memory_key WHERE superseded_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > ?1)",
@@ -281,7 +278,7 @@ impl Tx<'_> {
 
     /// Moves the memories of a scope to another, when a repository has another path. If the other scope has a memory of the
     /// same key, that one keeps the key.
-    pub(crate) fn move_memories(&self, from: &str, to: &str) -> rusqlite::Result<()> {
+    pub(crate) fn move_memories(&self, from: &str, to: &str) -> engine::Result<()> {
         let Some(range) = self.memory_range(to)? else {
             return self
                 .sql
@@ -317,7 +314,7 @@ impl Tx<'_> {
         to: &str,
         range: MemoryRange,
         key: Option<&str>,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let number = self.next_memory_number(range)?;
         if old.superseded.is_none() {
             self.remove_from_index(old)?;
@@ -333,7 +330,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn next_memory_number(&self, range: MemoryRange) -> rusqlite::Result<i64> {
+    fn next_memory_number(&self, range: MemoryRange) -> engine::Result<i64> {
         let last: Option<i64> = self
             .sql
             .prepare_cached("SELECT max(number) FROM memory WHERE number BETWEEN ?1 AND ?2")?
@@ -343,7 +340,7 @@ impl Tx<'_> {
 
     /// Returns the scopes that have memories.
     #[cfg(feature = "hub")]
-    pub(crate) fn memory_scopes(&self) -> rusqlite::Result<Vec<String>> {
+    pub(crate) fn memory_scopes(&self) -> engine::Result<Vec<String>> {
         if !self.schema_at_least(3) {
             return Ok(Vec::new());
         }
@@ -354,7 +351,7 @@ impl Tx<'_> {
     }
 
     /// Returns the rowids of a scope; `None` if it has no memory.
-    pub(crate) fn memory_range(&self, scope: &str) -> rusqlite::Result<Option<MemoryRange>> {
+    pub(crate) fn memory_range(&self, scope: &str) -> engine::Result<Option<MemoryRange>> {
         let any: Option<i64> = self
             .sql
             .prepare_cached("SELECT number FROM memory WHERE scope = ?1 LIMIT 1")?
@@ -363,7 +360,7 @@ impl Tx<'_> {
         Ok(any.map(|number| MemoryRange::of(number / ROWIDS_PER_SCOPE)))
     }
 
-    fn next_memory_range(&self, scope: &str) -> rusqlite::Result<MemoryRange> {
+    fn next_memory_range(&self, scope: &str) -> engine::Result<MemoryRange> {
         if scope == MESH_SCOPE {
             return Ok(MemoryRange::of(0));
         }

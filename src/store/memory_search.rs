@@ -6,8 +6,9 @@
 use std::fmt::Write;
 
 use rusqlite::types::Value;
-use rusqlite::{params, params_from_iter};
+use rusqlite::{ToSql, params};
 
+use super::engine;
 use super::memory::{Memory, MemoryRange};
 use super::transaction::Tx;
 use crate::model::memory::{Query, Term, same_tag};
@@ -48,7 +49,7 @@ impl Tx<'_> {
         &self,
         range: MemoryRange,
         search: MemorySearch,
-    ) -> rusqlite::Result<Vec<MemoryMatch>> {
+    ) -> engine::Result<Vec<MemoryMatch>> {
         let query = search.query;
         let unwanted = join_terms(&query.unwanted, " OR ");
         let all = with_tags(&join_terms(&query.wanted, " AND "), search.tags);
@@ -72,7 +73,7 @@ impl Tx<'_> {
         &self,
         range: MemoryRange,
         search: MemorySearch,
-    ) -> rusqlite::Result<Vec<MemoryMatch>> {
+    ) -> engine::Result<Vec<MemoryMatch>> {
         let distinctive_terms = search.query.distinctive_terms();
         // Texts with a rare word fit better than the newest texts with a common one.
         let mut rare = Vec::new();
@@ -102,7 +103,7 @@ impl Tx<'_> {
         range: MemoryRange,
         tags: &[String],
         limit: usize,
-    ) -> rusqlite::Result<Vec<MemoryMatch>> {
+    ) -> engine::Result<Vec<MemoryMatch>> {
         let mut found = Vec::new();
         for number in self.matching_numbers(range, &with_tags("", tags), RANKED_MAX)? {
             self.push_if_current(number, 0.0, tags, &mut found)?;
@@ -119,7 +120,7 @@ impl Tx<'_> {
         memory: &Memory,
         query: &Query,
         tags: &[String],
-    ) -> rusqlite::Result<Option<f64>> {
+    ) -> engine::Result<Option<f64>> {
         let range = MemoryRange {
             first: memory.number,
             last: memory.number,
@@ -134,7 +135,7 @@ impl Tx<'_> {
         range: MemoryRange,
         expression: &str,
         search: MemorySearch,
-    ) -> rusqlite::Result<Vec<MemoryMatch>> {
+    ) -> engine::Result<Vec<MemoryMatch>> {
         let mut ranked: Vec<(i64, f64)> = self
             .sql
             .prepare_cached(
@@ -144,7 +145,7 @@ impl Tx<'_> {
             .query_map(params![expression, range.first, range.last, RANKED_MAX], |row| {
                 Ok((row.get("rowid")?, row.get("bm25")?))
             })?
-            .collect::<rusqlite::Result<_>>()?;
+            .collect::<engine::Result<_>>()?;
         ranked.sort_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
         let mut found = Vec::new();
         for (number, rank) in ranked {
@@ -165,7 +166,7 @@ impl Tx<'_> {
         search: MemorySearch,
         unwanted: &str,
         has_word_matches: bool,
-    ) -> rusqlite::Result<Vec<MemoryMatch>> {
+    ) -> engine::Result<Vec<MemoryMatch>> {
         let terms = self.split_by_index(range, &search.query.wanted, has_word_matches)?;
         if terms.partials.is_empty() {
             return Ok(Vec::new());
@@ -185,11 +186,12 @@ impl Tx<'_> {
             }
         }
         let _ = write!(sql, " ORDER BY rowid DESC LIMIT {RANKED_MAX}");
+        let values: Vec<&dyn ToSql> = values.iter().map(|value| value as &dyn ToSql).collect();
         let numbers: Vec<i64> = self
             .sql
             .prepare_cached(&sql)?
-            .query_map(params_from_iter(values), |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
+            .query_map(&*values, |row| row.get(0))?
+            .collect::<engine::Result<_>>()?;
         let mut found = Vec::new();
         for number in numbers {
             self.push_if_current(number, 0.0, search.tags, &mut found)?;
@@ -206,7 +208,7 @@ impl Tx<'_> {
         range: MemoryRange,
         terms: &[Term],
         has_word_matches: bool,
-    ) -> rusqlite::Result<TermsByIndex> {
+    ) -> engine::Result<TermsByIndex> {
         let mut split = TermsByIndex::default();
         let mut both = Vec::new();
         for term in terms {
@@ -231,7 +233,7 @@ impl Tx<'_> {
     }
 
     /// Returns the expression that matches a term as part of a word; `None` if it is too short.
-    fn partial(&self, term: &Term) -> rusqlite::Result<Option<String>> {
+    fn partial(&self, term: &Term) -> engine::Result<Option<String>> {
         if term.text.chars().count() >= 3 {
             return Ok(Some(quote_fts(&term.text)));
         }
@@ -245,9 +247,11 @@ impl Tx<'_> {
         let after = format!("{}\u{10ffff}", term.text);
         let trigrams: Vec<String> = self
             .sql
-            .prepare("SELECT term FROM temp.memory_runs WHERE term >= ?1 AND term < ?2 LIMIT ?3")?
+            .prepare_cached(
+                "SELECT term FROM temp.memory_runs WHERE term >= ?1 AND term < ?2 LIMIT ?3",
+            )?
             .query_map(params![term.text, after, TRIGRAMS_MAX], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
+            .collect::<engine::Result<_>>()?;
         if trigrams.is_empty() {
             return Ok(None);
         }
@@ -261,7 +265,7 @@ impl Tx<'_> {
         range: MemoryRange,
         expression: &str,
         limit: u32,
-    ) -> rusqlite::Result<Vec<i64>> {
+    ) -> engine::Result<Vec<i64>> {
         self.sql
             .prepare_cached(
                 "SELECT rowid FROM memory_words WHERE memory_words MATCH ?1 AND rowid BETWEEN ?2 AND ?3
@@ -278,7 +282,7 @@ impl Tx<'_> {
         score: f64,
         tags: &[String],
         found: &mut Vec<MemoryMatch>,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let has =
             |memory: &Memory, wanted: &String| memory.tags.iter().any(|tag| same_tag(tag, wanted));
         let memory = self.memory_by_number(number)?.filter(|memory| {

@@ -6,8 +6,9 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-use rusqlite::{OptionalExtension, Row, named_params, params};
+use rusqlite::{named_params, params};
 
+use super::engine::{self, OptionalExtension, Row};
 use super::transaction::Tx;
 use crate::model::message::{EVERYONE, MessageType, SHORT_BODY_CHARS_MAX, SentTo, Topic};
 use crate::platform::id::{MessageId, PeerId, SessionId};
@@ -33,7 +34,7 @@ pub struct Message {
 }
 
 impl Message {
-    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row) -> engine::Result<Self> {
         let topic: Option<String> = row.get("topic")?;
         let to = match topic {
             None => SentTo::Peer(row.get::<_, Option<String>>("to_name")?.unwrap_or_default()),
@@ -172,7 +173,7 @@ fn topics_json(topics: &[Topic]) -> String {
 }
 
 impl Tx<'_> {
-    pub(crate) fn insert_message(&self, new: &NewMessage) -> rusqlite::Result<MessageId> {
+    pub(crate) fn insert_message(&self, new: &NewMessage) -> engine::Result<MessageId> {
         let id = MessageId::from(self.next_id()?);
         let (to_peer, topic) = match new.to {
             MessageTarget::Peer(peer) => (Some(peer), None),
@@ -197,11 +198,11 @@ impl Tx<'_> {
         &self,
         new: &NewMessage,
         key: &str,
-    ) -> rusqlite::Result<Option<IdempotencyMatch>> {
+    ) -> engine::Result<Option<IdempotencyMatch>> {
         self.sql
             .prepare_cached(
-                "SELECT id, to_peer, topic, type = ?3 AND subject IS ?4 AND body = ?5 AND in_reply_to IS ?6
-                        AND (expires_at_ms - posted_at_ms) IS ?7 AS is_identical
+                "SELECT id, to_peer, topic, type = ?3 AND subject IS NOT DISTINCT FROM ?4 AND body = ?5 AND in_reply_to IS NOT DISTINCT FROM ?6
+                        AND (expires_at_ms - posted_at_ms) IS NOT DISTINCT FROM ?7 AS is_identical
                  FROM message WHERE from_peer = ?1 AND idempotency_key = ?2",
             )?
             .query_row(
@@ -218,7 +219,7 @@ impl Tx<'_> {
             .optional()
     }
 
-    pub(crate) fn has_message(&self, id: MessageId) -> rusqlite::Result<bool> {
+    pub(crate) fn has_message(&self, id: MessageId) -> engine::Result<bool> {
         self.sql
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1)")?
             .query_row([id], |row| row.get(0))
@@ -230,7 +231,7 @@ impl Tx<'_> {
         from: PeerId,
         since_ms: i64,
         nth: u32,
-    ) -> rusqlite::Result<Option<i64>> {
+    ) -> engine::Result<Option<i64>> {
         self.sql
             .prepare_cached(
                 "SELECT posted_at_ms FROM message WHERE topic = '*' AND from_peer = ?1 AND posted_at_ms > ?2 AND posted_at_ms <= ?3
@@ -245,14 +246,14 @@ impl Tx<'_> {
         &self,
         peer: PeerId,
         listing: &MessageListing,
-    ) -> rusqlite::Result<Vec<Message>> {
+    ) -> engine::Result<Vec<Message>> {
         let visible_sql = visible_ids_with_topics_sql(
             ":after",
             "AND (:from IS NULL OR m.from_peer = :from) AND (:from_name IS NULL OR m.from_name = :from_name)",
         );
         self.sql
             .prepare_cached(&format!(
-                "SELECT {MESSAGE_COLUMNS}, m.body FROM (SELECT id FROM ({visible_sql}) ORDER BY id LIMIT :limit) v
+                "SELECT {MESSAGE_COLUMNS}, m.body FROM (SELECT id FROM ({visible_sql}) s ORDER BY id LIMIT :limit) v
                  CROSS JOIN message m ON m.id = v.id LEFT JOIN peer p ON p.id = m.to_peer ORDER BY m.id"
             ))?
             .query_map(
@@ -267,11 +268,11 @@ impl Tx<'_> {
 
     /// Returns the newest messages of the mesh, for any recipient, newest first.
     #[cfg(feature = "hub")]
-    pub(crate) fn newest_messages(&self, limit: u32) -> rusqlite::Result<Vec<Message>> {
+    pub(crate) fn newest_messages(&self, limit: u32) -> engine::Result<Vec<Message>> {
         if !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
-        let messages: rusqlite::Result<Vec<Message>> = self
+        let messages: engine::Result<Vec<Message>> = self
             .sql
             .prepare_cached(&format!(
                 "SELECT {MESSAGE_COLUMNS}, m.body FROM (SELECT id FROM message WHERE expires_at_ms IS NULL OR expires_at_ms > ?1
@@ -287,10 +288,10 @@ impl Tx<'_> {
     }
 
     /// Returns the number of messages that a peer has not read, with these topics in addition to the subscribed ones.
-    pub(crate) fn count_unread(&self, peer: PeerId, topics: &[Topic]) -> rusqlite::Result<u32> {
+    pub(crate) fn count_unread(&self, peer: PeerId, topics: &[Topic]) -> engine::Result<u32> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT count(*) FROM ({})",
+                "SELECT count(*) FROM ({}) v",
                 visible_ids_with_topics_sql(UNREAD_AFTER, "")
             ))?
             .query_row(
@@ -304,10 +305,10 @@ impl Tx<'_> {
         &self,
         peer: PeerId,
         limit: u32,
-    ) -> rusqlite::Result<Vec<Message>> {
+    ) -> engine::Result<Vec<Message>> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT {MESSAGE_COLUMNS}, substr(m.body, 1, {}) AS body FROM (SELECT id FROM ({}) ORDER BY id LIMIT :limit) v
+                "SELECT {MESSAGE_COLUMNS}, substr(m.body, 1, {}) AS body FROM (SELECT id FROM ({}) s ORDER BY id LIMIT :limit) v
                  CROSS JOIN message m ON m.id = v.id LEFT JOIN peer p ON p.id = m.to_peer ORDER BY m.id",
                 SHORT_BODY_CHARS_MAX + 1,
                 visible_ids_sql(UNMENTIONED_AFTER, "")
@@ -320,10 +321,10 @@ impl Tx<'_> {
     }
 
     /// Returns the number of a peer's messages that were neither read nor mentioned.
-    pub(crate) fn count_unmentioned(&self, peer: PeerId) -> rusqlite::Result<u32> {
+    pub(crate) fn count_unmentioned(&self, peer: PeerId) -> engine::Result<u32> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT count(*) FROM ({})",
+                "SELECT count(*) FROM ({}) v",
                 visible_ids_sql(UNMENTIONED_AFTER, "")
             ))?
             .query_row(
@@ -334,7 +335,7 @@ impl Tx<'_> {
 
     /// Returns the senders of the messages that wake a peer and were neither read nor mentioned, oldest first, at most a
     /// hundred.
-    pub(crate) fn senders_of_waking_mail(&self, peer: PeerId) -> rusqlite::Result<Vec<String>> {
+    pub(crate) fn senders_of_waking_mail(&self, peer: PeerId) -> engine::Result<Vec<String>> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT from_name FROM message WHERE id IN ({}) ORDER BY id LIMIT 100",
@@ -352,7 +353,7 @@ impl Tx<'_> {
         &self,
         peer: PeerId,
         session: SessionId,
-    ) -> rusqlite::Result<PendingFlags> {
+    ) -> engine::Result<PendingFlags> {
         if !self.schema_at_least(2) {
             return Ok(PendingFlags {
                 questions: self.has_pending_questions(peer)?,
@@ -376,7 +377,7 @@ impl Tx<'_> {
     }
 
     /// Returns whether any message was posted since messages were last mentioned to this peer.
-    fn has_posts_since_mention(&self, peer: PeerId) -> rusqlite::Result<bool> {
+    fn has_posts_since_mention(&self, peer: PeerId) -> engine::Result<bool> {
         let Some(last) = self.meta(LAST_MESSAGE_KEY)? else {
             return Ok(false);
         };
@@ -389,7 +390,7 @@ impl Tx<'_> {
             .map(|since| since == Some(true))
     }
 
-    fn has_unmentioned(&self, peer: PeerId) -> rusqlite::Result<bool> {
+    fn has_unmentioned(&self, peer: PeerId) -> engine::Result<bool> {
         self.sql.prepare_cached(&has_unmentioned_sql())?.query_row(
             named_params! { ":peer": peer, ":now": self.now.wall_ms },
             |row| row.get(0),
@@ -397,14 +398,14 @@ impl Tx<'_> {
     }
 
     /// Returns the last message that a peer has read; empty if none.
-    pub(crate) fn mail_read_up_to(&self, peer: PeerId) -> rusqlite::Result<String> {
+    pub(crate) fn mail_read_up_to(&self, peer: PeerId) -> engine::Result<String> {
         self.sql
             .prepare_cached("SELECT mail_read FROM peer WHERE id = ?1")?
             .query_row([peer], |row| row.get(0))
     }
 
     /// Sets the last message that a peer has read; never backwards.
-    pub(crate) fn set_mail_read(&self, peer: PeerId, up_to: MessageId) -> rusqlite::Result<()> {
+    pub(crate) fn set_mail_read(&self, peer: PeerId, up_to: MessageId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE peer SET mail_read = max(mail_read, ?2) WHERE id = ?1")?
             .execute(params![peer, up_to])
@@ -412,11 +413,7 @@ impl Tx<'_> {
     }
 
     /// Sets the last message that was mentioned to a peer; never backwards.
-    pub(crate) fn set_mail_mentioned(
-        &self,
-        peer: PeerId,
-        up_to: MessageId,
-    ) -> rusqlite::Result<()> {
+    pub(crate) fn set_mail_mentioned(&self, peer: PeerId, up_to: MessageId) -> engine::Result<()> {
         self.sql
             .prepare_cached(
                 "UPDATE peer SET mail_mentioned = max(mail_mentioned, ?2) WHERE id = ?1",
@@ -426,7 +423,7 @@ impl Tx<'_> {
     }
 
     /// Subscribes a peer to a topic from now on; an earlier subscription stays as it is.
-    pub(crate) fn subscribe(&self, peer: PeerId, topic: &Topic) -> rusqlite::Result<()> {
+    pub(crate) fn subscribe(&self, peer: PeerId, topic: &Topic) -> engine::Result<()> {
         let subscribed = self
             .sql
             .prepare_cached(
@@ -444,7 +441,7 @@ impl Tx<'_> {
     }
 
     /// Ends the subscription of a peer to a topic.
-    pub(crate) fn unsubscribe(&self, peer: PeerId, topic: &Topic) -> rusqlite::Result<()> {
+    pub(crate) fn unsubscribe(&self, peer: PeerId, topic: &Topic) -> engine::Result<()> {
         self.sql
             .prepare_cached("DELETE FROM subscription WHERE peer_id = ?1 AND topic = ?2")?
             .execute(params![peer, topic.as_str()])
@@ -452,7 +449,7 @@ impl Tx<'_> {
     }
 
     /// Returns the subscribers of a topic, by name.
-    pub(crate) fn subscribers(&self, topic: &str) -> rusqlite::Result<Vec<(PeerId, String)>> {
+    pub(crate) fn subscribers(&self, topic: &str) -> engine::Result<Vec<(PeerId, String)>> {
         self.sql
             .prepare_cached(
                 "SELECT p.id, p.name FROM subscription s JOIN peer p ON p.id = s.peer_id WHERE s.topic = ?1 ORDER BY p.name",
@@ -462,7 +459,7 @@ impl Tx<'_> {
     }
 
     /// Returns the topics with a subscriber, by name, at most a thousand.
-    pub(crate) fn topics(&self) -> rusqlite::Result<Vec<String>> {
+    pub(crate) fn topics(&self) -> engine::Result<Vec<String>> {
         self.sql
             .prepare_cached("SELECT DISTINCT topic FROM subscription ORDER BY topic LIMIT 1000")?
             .query_map([], |row| row.get(0))?

@@ -24,6 +24,12 @@ mod create;
 mod database;
 mod database_path;
 mod delivery;
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "the client of a database server will use the rest"
+)]
+mod engine;
 mod event;
 mod expertise;
 mod fault;

@@ -1,7 +1,8 @@
 //! Statements on peers and their earlier names.
 use crate::store::columns::column;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::params;
 
+use super::engine::{self, OptionalExtension, Params, Row};
 use super::transaction::Tx;
 use crate::model::{PeerKind, PeerName};
 use crate::platform::id::PeerId;
@@ -82,7 +83,7 @@ const WITH_LIVE_SESSION: &str =
     "id IN (SELECT peer_id FROM session WHERE ended_at_ms IS NULL) ORDER BY kind = 'run', +name";
 
 impl Peer {
-    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row) -> engine::Result<Self> {
         Ok(Self {
             id: row.get(column!(PEER_COLUMNS, "id"))?,
             kind: PeerKind::of(row.get_ref(column!(PEER_COLUMNS, "kind"))?.as_str()?),
@@ -118,8 +119,8 @@ impl Tx<'_> {
     fn find_peer_where(
         &self,
         condition: &str,
-        values: impl rusqlite::Params,
-    ) -> rusqlite::Result<Option<Peer>> {
+        values: impl Params,
+    ) -> engine::Result<Option<Peer>> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT {} FROM peer WHERE {condition}",
@@ -132,8 +133,8 @@ impl Tx<'_> {
     pub(super) fn peers_where(
         &self,
         condition: &str,
-        values: impl rusqlite::Params,
-    ) -> rusqlite::Result<Vec<Peer>> {
+        values: impl Params,
+    ) -> engine::Result<Vec<Peer>> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT {} FROM peer WHERE {condition}",
@@ -144,12 +145,12 @@ impl Tx<'_> {
     }
 
     /// Returns the peer of an id.
-    pub(crate) fn peer(&self, id: PeerId) -> rusqlite::Result<Option<Peer>> {
+    pub(crate) fn peer(&self, id: PeerId) -> engine::Result<Option<Peer>> {
         self.find_peer_where("id = ?1", [id])
     }
 
     /// Returns the peer of a name or of an earlier name.
-    pub(crate) fn find_peer_by_name(&self, name: &str) -> rusqlite::Result<Option<Peer>> {
+    pub(crate) fn find_peer_by_name(&self, name: &str) -> engine::Result<Option<Peer>> {
         match self.find_peer_where("name = ?1", [name])? {
             Some(found) => Ok(Some(found)),
             None => {
@@ -159,12 +160,12 @@ impl Tx<'_> {
     }
 
     /// Returns the peers with a live session that was given this name by its person.
-    pub(crate) fn peers_with_given_name(&self, name: &str) -> rusqlite::Result<Vec<Peer>> {
-        self.peers_where("kind = 'session' AND id IN (SELECT peer_id FROM session WHERE given_name = ?1 COLLATE NOCASE AND ended_at_ms IS NULL)", [name])
+    pub(crate) fn peers_with_given_name(&self, name: &str) -> engine::Result<Vec<Peer>> {
+        self.peers_where("kind = 'session' AND id IN (SELECT peer_id FROM session WHERE lower(given_name) = lower(?1) AND ended_at_ms IS NULL)", [name])
     }
 
     /// Returns the peers whose id begins with `prefix`, at most five.
-    pub(crate) fn peers_with_id_prefix(&self, prefix: &str) -> rusqlite::Result<Vec<Peer>> {
+    pub(crate) fn peers_with_id_prefix(&self, prefix: &str) -> engine::Result<Vec<Peer>> {
         let prefix = prefix.to_ascii_uppercase();
         self.peers_where(
             "id >= ?1 AND id < ?1 || '~' AND kind <> 'run' LIMIT 5",
@@ -173,33 +174,33 @@ impl Tx<'_> {
     }
 
     /// Returns the peers of a project by their numbers.
-    pub(crate) fn peers_of_project(&self, project: &str) -> rusqlite::Result<Vec<Peer>> {
+    pub(crate) fn peers_of_project(&self, project: &str) -> engine::Result<Vec<Peer>> {
         self.peers_where("project = ?1 AND seat IS NOT NULL ORDER BY seat", [project])
     }
 
     /// Returns all peers that can be addressed, by name.
-    pub(crate) fn addressable_peers(&self) -> rusqlite::Result<Vec<Peer>> {
+    pub(crate) fn addressable_peers(&self) -> engine::Result<Vec<Peer>> {
         self.peers_where("kind <> 'run' ORDER BY name", [])
     }
 
     /// Returns the peers of live sessions by name, runs last. The cost grows with the number of live sessions, not of peers.
-    pub(crate) fn peers_with_live_session(&self) -> rusqlite::Result<Vec<Peer>> {
+    pub(crate) fn peers_with_live_session(&self) -> engine::Result<Vec<Peer>> {
         self.peers_where(WITH_LIVE_SESSION, [])
     }
 
     /// Returns the runs with a live session. Nobody can ask them.
-    pub(crate) fn live_runs(&self) -> rusqlite::Result<Vec<Peer>> {
+    pub(crate) fn live_runs(&self) -> engine::Result<Vec<Peer>> {
         self.peers_where(&format!("kind = 'run' AND {WITH_LIVE_SESSION}"), [])
     }
 
     /// Returns the number of peers that are not runs and not the person.
-    pub(crate) fn count_session_peers(&self) -> rusqlite::Result<usize> {
+    pub(crate) fn count_session_peers(&self) -> engine::Result<usize> {
         let sql = "SELECT count(*) FROM peer WHERE kind = 'session'";
         let count = self.sql.query_row(sql, [], |row| row.get::<_, i64>(0))?;
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
-    pub(crate) fn insert_peer(&self, new: &NewPeer) -> rusqlite::Result<PeerId> {
+    pub(crate) fn insert_peer(&self, new: &NewPeer) -> engine::Result<PeerId> {
         let id = PeerId::from(self.next_id()?);
         self.sql
             .prepare_cached(
@@ -211,11 +212,11 @@ impl Tx<'_> {
     }
 
     /// Renames a peer; the old name becomes an alias.
-    pub(crate) fn rename_peer(&self, found: &Peer, name: &PeerName) -> rusqlite::Result<()> {
+    pub(crate) fn rename_peer(&self, found: &Peer, name: &PeerName) -> engine::Result<()> {
         self.sql
             .execute("DELETE FROM alias WHERE name = ?1", [name.as_str()])?;
         self.sql.execute(
-            "INSERT OR REPLACE INTO alias (name, peer_id) VALUES (?1, ?2)",
+            "INSERT INTO alias (name, peer_id) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET peer_id = excluded.peer_id",
             params![found.name.as_str(), found.id],
         )?;
         self.sql.execute(
@@ -231,7 +232,7 @@ impl Tx<'_> {
         id: PeerId,
         project: &str,
         seat: u32,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql.execute(
             "UPDATE peer SET project = ?2, seat = ?3 WHERE id = ?1",
             params![id, project, seat],
@@ -240,7 +241,7 @@ impl Tx<'_> {
     }
 
     /// Returns the earlier names of a peer.
-    pub(crate) fn aliases(&self, id: PeerId) -> rusqlite::Result<Vec<String>> {
+    pub(crate) fn aliases(&self, id: PeerId) -> engine::Result<Vec<String>> {
         self.sql
             .prepare_cached("SELECT name FROM alias WHERE peer_id = ?1 ORDER BY name")?
             .query_map([id], |row| row.get(0))?
@@ -253,7 +254,7 @@ impl Tx<'_> {
         id: PeerId,
         details: &ProjectDetails,
         is_new_session: bool,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let ProjectDetails {
             requested_name,
             role,
@@ -271,7 +272,7 @@ impl Tx<'_> {
     }
 
     /// Stores what a session says about itself.
-    pub(crate) fn update_peer(&self, id: PeerId, changes: &PeerChanges) -> rusqlite::Result<()> {
+    pub(crate) fn update_peer(&self, id: PeerId, changes: &PeerChanges) -> engine::Result<()> {
         let PeerChanges {
             role,
             summary,
@@ -289,14 +290,14 @@ impl Tx<'_> {
     }
 
     /// Deletes a peer with all that belongs to it.
-    pub(crate) fn delete_peer(&self, id: PeerId) -> rusqlite::Result<()> {
+    pub(crate) fn delete_peer(&self, id: PeerId) -> engine::Result<()> {
         self.sql
             .execute("DELETE FROM peer WHERE id = ?1", [id])
             .map(drop)
     }
 
     /// Returns whether a peer has sent or received a question or a message that is still stored.
-    pub(crate) fn has_correspondence(&self, id: PeerId) -> rusqlite::Result<bool> {
+    pub(crate) fn has_correspondence(&self, id: PeerId) -> engine::Result<bool> {
         // A message of a peer is younger than the peer, which bounds the search for it.
         self.sql.query_row(
             "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1) OR EXISTS (SELECT 1 FROM question WHERE asker_peer = ?1)
@@ -307,7 +308,7 @@ impl Tx<'_> {
     }
 
     /// Sets until when a peer is not woken.
-    pub(crate) fn set_quiet(&self, id: PeerId, until_ms: Option<i64>) -> rusqlite::Result<()> {
+    pub(crate) fn set_quiet(&self, id: PeerId, until_ms: Option<i64>) -> engine::Result<()> {
         self.sql
             .execute(
                 "UPDATE peer SET quiet_until_ms = ?2 WHERE id = ?1",

@@ -2,8 +2,9 @@
 //!
 //! They have no full-text index: it would make storing every answer slower, and then a call waits. Scanning the last answers
 //! of a peer takes a few milliseconds, at a time when there is no answer anyway.
-use rusqlite::{OptionalExtension, Row, Statement, params};
+use rusqlite::params;
 
+use super::engine::{self, OptionalExtension, Row, Statement};
 use super::transaction::Tx;
 use crate::platform::id::{PeerId, QuestionId};
 
@@ -36,7 +37,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(statement: &Statement) -> rusqlite::Result<Self> {
+    fn of(statement: &Statement) -> engine::Result<Self> {
         Ok(Self {
             id: statement.column_index("id")?,
             question: statement.column_index("question")?,
@@ -48,7 +49,7 @@ impl Columns {
 }
 
 impl StoredAnswer {
-    fn from_row(row: &Row, columns: Columns) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row, columns: Columns) -> engine::Result<Self> {
         Ok(Self {
             id: row.get(columns.id)?,
             question: row.get(columns.question)?,
@@ -68,7 +69,7 @@ impl Tx<'_> {
         since_ms: i64,
         limit: u32,
         bytes_max: i64,
-    ) -> rusqlite::Result<Vec<StoredAnswer>> {
+    ) -> engine::Result<Vec<StoredAnswer>> {
         let mut statement = self.sql.prepare_cached(&format!(
             "SELECT {EXCERPT_COLUMNS}, octet_length(question) + octet_length(answer) AS bytes FROM question WHERE {NEWEST_ANSWERED_OF_PEER}"
         ))?;
@@ -80,14 +81,14 @@ impl Tx<'_> {
             && let Some(row) = rows.next()?
         {
             bytes += row.get::<_, i64>(bytes_column)?;
-            found.push(StoredAnswer::from_row(row, columns)?);
+            found.push(StoredAnswer::from_row(&row, columns)?);
         }
         found.sort_by_key(|one| std::cmp::Reverse((one.answered_at_ms, one.id)));
         Ok(found)
     }
 
     /// Returns an answered question in full.
-    pub(crate) fn stored_answer(&self, id: QuestionId) -> rusqlite::Result<Option<StoredAnswer>> {
+    pub(crate) fn stored_answer(&self, id: QuestionId) -> engine::Result<Option<StoredAnswer>> {
         let mut statement = self.sql.prepare_cached(
             "SELECT id, question, answer, answered_at_ms, answered_head FROM question
              WHERE id = ?1 AND state = 'answered' AND answer IS NOT NULL",

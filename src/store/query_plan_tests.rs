@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use ulid::Ulid;
 
-use super::{MemoryRange, Tx};
+use super::{MemoryRange, Tx, engine};
 use super::{
     MessageListing, MessageTarget, NewMessage, NewQuestion, Options, ProcessLocation, Store,
     TaskListing,
@@ -20,7 +20,7 @@ use crate::platform::clock::{Clock, ManualClock};
 use crate::platform::id::{PeerId, QuestionId, SessionId};
 use crate::platform::process::ProcessKey;
 
-type StoreCall<'a> = &'a dyn Fn(&Tx) -> rusqlite::Result<()>;
+type StoreCall<'a> = &'a dyn Fn(&Tx) -> engine::Result<()>;
 
 /// A statement that was run, and the steps of its plan.
 struct TracedStatement {
@@ -265,7 +265,7 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
     ("gc", &GC_CALLS),
 ];
 
-const STATUS_CALLS: fn(&Tx) -> rusqlite::Result<()> = |tx| {
+const STATUS_CALLS: fn(&Tx) -> engine::Result<()> = |tx| {
     tx.count_questions()?;
     tx.count_held_questions()?;
     tx.count_messages()?;
@@ -275,7 +275,7 @@ const STATUS_CALLS: fn(&Tx) -> rusqlite::Result<()> = |tx| {
     tx.count_events().map(drop)
 };
 
-const GC_CALLS: fn(&Tx) -> rusqlite::Result<()> = |tx| {
+const GC_CALLS: fn(&Tx) -> engine::Result<()> = |tx| {
     tx.expire_questions()?;
     tx.expire_entries()?;
     tx.delete_expired_rows(1)?;

@@ -1,8 +1,9 @@
 //! Statements on questions: asked, delivered, answered, withdrawn, expired, erased.
 use crate::store::columns::column;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
+use super::engine::{self, OptionalExtension, Params, Row};
 use super::transaction::Tx;
 use crate::model::question::{EXPIRES_MS, UNDELIVERED_RETRY_MS};
 use crate::model::{AnsweredBy, QuestionState, WakeState};
@@ -97,7 +98,7 @@ const DELIVERY_COLUMNS: &str =
     "s.times, s.turn, s.stops, s.stops_in_turn, s.interrupts, s.interrupted_at_ms";
 
 impl Question {
-    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row) -> engine::Result<Self> {
         let answered_by = |word: &str| match word {
             "person" => AnsweredBy::Person,
             _ => AnsweredBy::Session,
@@ -133,7 +134,7 @@ impl Question {
 
 impl QuestionDelivery {
     /// The columns of `showing` are NULL before the first delivery to the session.
-    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row) -> engine::Result<Self> {
         macro_rules! delivery_column {
             ($name:literal) => {
                 column!(after QUESTION_COLUMNS, DELIVERY_COLUMNS, $name)
@@ -156,8 +157,8 @@ impl Tx<'_> {
     pub(super) fn questions_where(
         &self,
         condition: &str,
-        values: impl rusqlite::Params,
-    ) -> rusqlite::Result<Vec<Question>> {
+        values: impl Params,
+    ) -> engine::Result<Vec<Question>> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT {QUESTION_COLUMNS} FROM question q WHERE {condition}"
@@ -166,7 +167,7 @@ impl Tx<'_> {
             .collect()
     }
 
-    pub(crate) fn question(&self, id: QuestionId) -> rusqlite::Result<Option<Question>> {
+    pub(crate) fn question(&self, id: QuestionId) -> engine::Result<Option<Question>> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT {QUESTION_COLUMNS} FROM question q WHERE q.id = ?1"
@@ -175,7 +176,7 @@ impl Tx<'_> {
             .optional()
     }
 
-    pub(crate) fn insert_question(&self, new: &NewQuestion) -> rusqlite::Result<QuestionId> {
+    pub(crate) fn insert_question(&self, new: &NewQuestion) -> engine::Result<QuestionId> {
         let id = QuestionId::from(self.next_id()?);
         self.sql
             .prepare_cached(
@@ -193,18 +194,18 @@ impl Tx<'_> {
     pub(crate) fn find_identical_open_question(
         &self,
         new: &NewQuestion,
-    ) -> rusqlite::Result<Option<QuestionId>> {
+    ) -> engine::Result<Option<QuestionId>> {
         self.sql
             .prepare_cached(
                 "SELECT id FROM question WHERE asker_peer = ?1 AND target_peer = ?2 AND state = 'open' AND expires_at_ms > ?5
-                 AND question = ?3 AND context IS ?4 LIMIT 1",
+                 AND question = ?3 AND context IS NOT DISTINCT FROM ?4 LIMIT 1",
             )?
             .query_row(params![new.asker, new.target, new.question, new.context, self.now.wall_ms], |row| row.get(0))
             .optional()
     }
 
     /// Returns whether a peer has an open question.
-    pub(crate) fn has_pending_questions(&self, target: PeerId) -> rusqlite::Result<bool> {
+    pub(crate) fn has_pending_questions(&self, target: PeerId) -> engine::Result<bool> {
         self.sql
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?2)")?
             .query_row(params![target, self.now.wall_ms], |row| row.get(0))
@@ -215,7 +216,7 @@ impl Tx<'_> {
         &self,
         target: PeerId,
         session: SessionId,
-    ) -> rusqlite::Result<Vec<QuestionDelivery>> {
+    ) -> engine::Result<Vec<QuestionDelivery>> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT {QUESTION_COLUMNS}, {DELIVERY_COLUMNS}
@@ -236,7 +237,7 @@ impl Tx<'_> {
         target: PeerId,
         session: SessionId,
         include_failed: bool,
-    ) -> rusqlite::Result<Vec<QuestionId>> {
+    ) -> engine::Result<Vec<QuestionId>> {
         self.sql
             .prepare_cached(
                 "SELECT q.id FROM question q LEFT JOIN showing s ON s.question_id = q.id AND s.session_id = ?2
@@ -251,7 +252,7 @@ impl Tx<'_> {
     }
 
     /// Returns the number of open questions of a peer.
-    pub(crate) fn count_pending_questions(&self, target: PeerId) -> rusqlite::Result<u32> {
+    pub(crate) fn count_pending_questions(&self, target: PeerId) -> engine::Result<u32> {
         self.sql
             .prepare_cached("SELECT count(*) FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?2")?
             .query_row(params![target, self.now.wall_ms], |row| row.get(0))
@@ -263,7 +264,7 @@ impl Tx<'_> {
         &self,
         asker: PeerId,
         shown_before_ms: i64,
-    ) -> rusqlite::Result<Vec<Question>> {
+    ) -> engine::Result<Vec<Question>> {
         self.questions_where(
             "q.asker_peer = ?1 AND q.answer_open = 1 AND (q.answer_shown_at_ms IS NULL OR q.answer_shown_at_ms >= ?2) ORDER BY q.id LIMIT 200",
             params![asker, shown_before_ms],
@@ -277,7 +278,7 @@ impl Tx<'_> {
         session: SessionId,
         turn: Option<&str>,
         channel: WakeState,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql
             .prepare_cached(
                 "UPDATE question SET shown_at_ms = coalesce(shown_at_ms, ?2), shown_times = shown_times + 1, wake = ?3, woken_at_ms = ?2, wake_problem = NULL, held = NULL WHERE id = ?1",
@@ -287,9 +288,9 @@ impl Tx<'_> {
             .prepare_cached(
                 "INSERT INTO showing (question_id, session_id, times, turn) VALUES (?1, ?2, 1, ?3)
                  ON CONFLICT (question_id, session_id) DO UPDATE SET
-                     times = times + 1,
-                     stops_in_turn = CASE WHEN turn IS excluded.turn THEN stops_in_turn ELSE 0 END,
-                     turn = coalesce(excluded.turn, turn)",
+                     times = showing.times + 1,
+                     stops_in_turn = CASE WHEN showing.turn IS NOT DISTINCT FROM excluded.turn THEN showing.stops_in_turn ELSE 0 END,
+                     turn = coalesce(excluded.turn, showing.turn)",
             )?
             .execute(params![id, session, turn])
             .map(drop)
@@ -301,7 +302,7 @@ impl Tx<'_> {
         id: QuestionId,
         wake: WakeState,
         problem: Option<&str>,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE question SET wake = ?2, wake_problem = ?3, woken_at_ms = ?4, held = NULL WHERE id = ?1")?
             .execute(params![id, wake.as_str(), problem, self.now.wall_ms])
@@ -309,7 +310,7 @@ impl Tx<'_> {
     }
 
     /// Returns whether a question is due for a wake attempt by any session.
-    pub(crate) fn has_questions_due_for_wake(&self) -> rusqlite::Result<bool> {
+    pub(crate) fn has_questions_due_for_wake(&self) -> engine::Result<bool> {
         if !self.schema_at_least(2) {
             return Ok(false);
         }
@@ -320,7 +321,7 @@ impl Tx<'_> {
 
     /// Returns the peers of questions that are due for a wake attempt by any session, at most eight. Each is due again when it
     /// is twice as old: a question that waits for days causes a few attempts and not one at every operation.
-    pub(crate) fn take_peers_due_for_wake(&self) -> rusqlite::Result<Vec<PeerId>> {
+    pub(crate) fn take_peers_due_for_wake(&self) -> engine::Result<Vec<PeerId>> {
         if !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
@@ -331,7 +332,7 @@ impl Tx<'_> {
                  ORDER BY ring_again_at_ms LIMIT 8",
             )?
             .query_map([self.now.wall_ms], |row| Ok((row.get("id")?, row.get("target_peer")?)))?
-            .collect::<rusqlite::Result<_>>()?;
+            .collect::<engine::Result<_>>()?;
         for (id, _) in &due {
             self.sql
                 .prepare_cached("UPDATE question SET ring_again_at_ms = ?2 + max(?2 - asked_at_ms, ?3) WHERE id = ?1")?
@@ -341,13 +342,13 @@ impl Tx<'_> {
     }
 
     /// Allows another wake attempt for the open questions of a peer.
-    pub(crate) fn reset_failed_wakes(&self, target: PeerId) -> rusqlite::Result<()> {
+    pub(crate) fn reset_failed_wakes(&self, target: PeerId) -> engine::Result<()> {
         // In two statements, so that the first uses the index of open questions.
         let open: Vec<QuestionId> = self
             .sql
             .prepare_cached("SELECT id FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?2")?
             .query_map(params![target, self.now.wall_ms], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
+            .collect::<engine::Result<_>>()?;
         for id in open {
             self.sql
                 .prepare_cached(
@@ -359,7 +360,7 @@ impl Tx<'_> {
     }
 
     /// Closes a question with an answer or a decline.
-    pub(crate) fn store_answer(&self, id: QuestionId, answer: &NewAnswer) -> rusqlite::Result<()> {
+    pub(crate) fn store_answer(&self, id: QuestionId, answer: &NewAnswer) -> engine::Result<()> {
         let answered_by = match answer.by {
             AnsweredBy::Person => "person",
             AnsweredBy::Session => "session",
@@ -376,7 +377,7 @@ impl Tx<'_> {
     }
 
     /// Notes that the asker got the answer as the result of a call.
-    pub(crate) fn mark_answer_collected(&self, id: QuestionId) -> rusqlite::Result<()> {
+    pub(crate) fn mark_answer_collected(&self, id: QuestionId) -> engine::Result<()> {
         self.sql
             .prepare_cached(
                 "UPDATE question SET answer_open = 0 WHERE id = ?1 AND answer_open = 1",
@@ -386,7 +387,7 @@ impl Tx<'_> {
     }
 
     /// Notes that a late answer was delivered to the asker by a hook.
-    pub(crate) fn mark_answer_delivered(&self, id: QuestionId) -> rusqlite::Result<()> {
+    pub(crate) fn mark_answer_delivered(&self, id: QuestionId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE question SET answer_shown_at_ms = coalesce(answer_shown_at_ms, ?2) WHERE id = ?1")?
             .execute(params![id, self.now.wall_ms])
@@ -394,7 +395,7 @@ impl Tx<'_> {
     }
 
     /// Withdraws a question if it is open.
-    pub(crate) fn withdraw_question(&self, id: QuestionId) -> rusqlite::Result<()> {
+    pub(crate) fn withdraw_question(&self, id: QuestionId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE question SET state = 'withdrawn', closed_at_ms = ?2 WHERE id = ?1 AND state = 'open'")?
             .execute(params![id, self.now.wall_ms])
@@ -402,12 +403,12 @@ impl Tx<'_> {
     }
 
     /// Expires questions whose time has passed, at most a hundred. Returns their ids and peers.
-    pub(crate) fn expire_questions(&self) -> rusqlite::Result<Vec<(QuestionId, PeerId)>> {
+    pub(crate) fn expire_questions(&self) -> engine::Result<Vec<(QuestionId, PeerId)>> {
         let due: Vec<(QuestionId, PeerId)> = self
             .sql
             .prepare_cached("SELECT id, target_peer FROM question WHERE state = 'open' AND expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT 100")?
             .query_map([self.now.wall_ms], |row| Ok((row.get("id")?, row.get("target_peer")?)))?
-            .collect::<rusqlite::Result<_>>()?;
+            .collect::<engine::Result<_>>()?;
         for (id, _) in &due {
             self.sql
                 .prepare_cached(
@@ -419,7 +420,7 @@ impl Tx<'_> {
     }
 
     /// Erases a question with its answer and the data of its events.
-    pub(crate) fn erase_question(&self, question: &Question) -> rusqlite::Result<()> {
+    pub(crate) fn erase_question(&self, question: &Question) -> engine::Result<()> {
         self.begin_secure_erase(&question.id.to_string())?;
         self.redact_events_of(&question.id.to_string(), question.asked_at_ms)?;
         self.sql

@@ -1,6 +1,7 @@
 //! Lists questions for people: those of a peer, and those of the whole mesh.
 use rusqlite::params;
 
+use super::engine;
 use super::question::Question;
 use super::transaction::Tx;
 use crate::platform::id::{PeerId, QuestionId};
@@ -11,7 +12,7 @@ impl Tx<'_> {
         &self,
         peer: PeerId,
         limit: u32,
-    ) -> rusqlite::Result<Vec<Question>> {
+    ) -> engine::Result<Vec<Question>> {
         self.questions_where(
             "q.id IN (SELECT id FROM question WHERE target_peer = ?1 UNION SELECT id FROM question WHERE asker_peer = ?1) ORDER BY q.id DESC LIMIT ?2",
             params![peer, limit],
@@ -24,7 +25,7 @@ impl Tx<'_> {
         peer: Option<PeerId>,
         before: QuestionId,
         limit: u32,
-    ) -> rusqlite::Result<Vec<Question>> {
+    ) -> engine::Result<Vec<Question>> {
         match peer {
             None => self.questions_where(
                 "q.id < ?1 ORDER BY q.id DESC LIMIT ?2",
@@ -38,7 +39,7 @@ impl Tx<'_> {
     }
 
     /// Returns the open questions of the whole mesh, oldest first.
-    pub(crate) fn open_questions(&self, limit: u32) -> rusqlite::Result<Vec<Question>> {
+    pub(crate) fn open_questions(&self, limit: u32) -> engine::Result<Vec<Question>> {
         self.questions_where(
             "q.state = 'open' AND q.expires_at_ms > ?1 ORDER BY q.id LIMIT ?2",
             params![self.now.wall_ms, limit],

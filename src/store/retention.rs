@@ -2,6 +2,7 @@
 use rusqlite::params;
 use serde::Serialize;
 
+use super::engine;
 use super::peer::Peer;
 use super::transaction::Tx;
 use crate::platform::id::PeerId;
@@ -84,7 +85,7 @@ const IS_ABANDONED: &str = "kind = 'session' AND project IS NOT NULL AND last_se
 
 impl Tx<'_> {
     /// Deletes rows that were closed, ended or posted before `before_ms`, at most a thousand of each kind.
-    pub(crate) fn delete_expired_rows(&self, before_ms: i64) -> rusqlite::Result<Reclaimed> {
+    pub(crate) fn delete_expired_rows(&self, before_ms: i64) -> engine::Result<Reclaimed> {
         let delete = |sql: &str| {
             self.sql
                 .prepare_cached(sql)?
@@ -114,7 +115,7 @@ impl Tx<'_> {
     }
 
     /// Deletes keys that ended before `before_ms`, and links that expired a day ago.
-    fn delete_ended_keys(&self, before_ms: i64) -> rusqlite::Result<usize> {
+    fn delete_ended_keys(&self, before_ms: i64) -> engine::Result<usize> {
         if !self.schema_at_least(4) {
             return Ok(0);
         }
@@ -134,7 +135,7 @@ impl Tx<'_> {
     }
 
     /// Deletes the results of requests that were made a day ago. There may be many of them, so more are deleted at once.
-    fn delete_old_requests(&self) -> rusqlite::Result<usize> {
+    fn delete_old_requests(&self) -> engine::Result<usize> {
         if !self.schema_at_least(4) {
             return Ok(0);
         }
@@ -147,7 +148,7 @@ impl Tx<'_> {
 
     /// Deletes messages that have expired by the time their sender set, and those older than `before_ms`. Ids grow with time,
     /// so the oldest are found without an index of times.
-    fn delete_expired_messages(&self, before_ms: i64) -> rusqlite::Result<usize> {
+    fn delete_expired_messages(&self, before_ms: i64) -> engine::Result<usize> {
         let expired = self
             .sql
             .prepare_cached(
@@ -157,7 +158,7 @@ impl Tx<'_> {
         let old = self
             .sql
             .prepare_cached(
-                "DELETE FROM message WHERE id IN (SELECT id FROM (SELECT id, posted_at_ms FROM message ORDER BY id LIMIT ?2)
+                "DELETE FROM message WHERE id IN (SELECT id FROM (SELECT id, posted_at_ms FROM message ORDER BY id LIMIT ?2) v
                      WHERE posted_at_ms < ?1)",
             )?
             .execute(params![before_ms, ROWS_MAX - i64::try_from(expired).unwrap_or(ROWS_MAX)])?;
@@ -165,7 +166,7 @@ impl Tx<'_> {
     }
 
     /// Deletes the beginning of the event log up to the first entry since `before_ms`, so that its numbers keep no gap.
-    fn delete_old_events(&self, before_ms: i64) -> rusqlite::Result<usize> {
+    fn delete_old_events(&self, before_ms: i64) -> engine::Result<usize> {
         let mut statement = self
             .sql
             .prepare_cached("SELECT seq, at_ms FROM event ORDER BY seq LIMIT ?1")?;
@@ -191,7 +192,7 @@ impl Tx<'_> {
 
     /// Deletes expired memories with their older versions. Few at a time: removing one from the full-text indexes costs more
     /// than deleting a row.
-    fn delete_expired_memories(&self) -> rusqlite::Result<usize> {
+    fn delete_expired_memories(&self) -> engine::Result<usize> {
         const MEMORIES_MAX: u32 = 5;
         let expired = self.expired_memories(MEMORIES_MAX)?;
         for memory in &expired {
@@ -201,7 +202,7 @@ impl Tx<'_> {
     }
 
     /// Deletes runs that have no session and no question left, at most a thousand.
-    pub(crate) fn delete_unused_runs(&self, before_ms: i64) -> rusqlite::Result<usize> {
+    pub(crate) fn delete_unused_runs(&self, before_ms: i64) -> engine::Result<usize> {
         self.sql.execute(
             "DELETE FROM peer WHERE id IN (SELECT id FROM peer p WHERE kind = 'run' AND last_seen_at_ms < ?1
                 AND NOT EXISTS (SELECT 1 FROM session WHERE peer_id = p.id)
@@ -217,7 +218,7 @@ impl Tx<'_> {
         before_ms: i64,
         after: &str,
         limit: u32,
-    ) -> rusqlite::Result<Vec<Peer>> {
+    ) -> engine::Result<Vec<Peer>> {
         self.peers_where(
             &format!("{IS_ABANDONED} AND id > ?2 ORDER BY id LIMIT ?3"),
             params![before_ms, after, limit],
@@ -225,11 +226,7 @@ impl Tx<'_> {
     }
 
     /// Deletes such a peer. Returns false if it is no longer abandoned.
-    pub(crate) fn delete_abandoned_peer(
-        &self,
-        id: PeerId,
-        before_ms: i64,
-    ) -> rusqlite::Result<bool> {
+    pub(crate) fn delete_abandoned_peer(&self, id: PeerId, before_ms: i64) -> engine::Result<bool> {
         let removed = self.sql.execute(
             &format!("DELETE FROM peer WHERE {IS_ABANDONED} AND id = ?2"),
             params![before_ms, id],

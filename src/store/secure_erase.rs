@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::backup_files;
 use super::database::Store;
+use super::engine;
 use super::transaction::Tx;
 use crate::model::Result;
 use crate::platform::clock::monotonic_ms;
@@ -21,18 +22,18 @@ const CHECKPOINT_RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 impl Tx<'_> {
     /// Enables secure delete for this transaction and notes that it leaves residue of `subject`.
-    pub(crate) fn begin_secure_erase(&self, subject: &str) -> rusqlite::Result<()> {
+    pub(crate) fn begin_secure_erase(&self, subject: &str) -> engine::Result<()> {
         self.enable_secure_delete()?;
         self.set_meta(RESIDUE_KEY, subject)
     }
 
     /// Returns the subject that was erased last, if its residue is still there.
-    pub(crate) fn pending_residue(&self) -> rusqlite::Result<Option<String>> {
+    pub(crate) fn pending_residue(&self) -> engine::Result<Option<String>> {
         self.meta(RESIDUE_KEY)
     }
 
     /// Notes that no residue is left, unless another subject was erased meanwhile.
-    pub(crate) fn clear_residue(&self, subject: &str) -> rusqlite::Result<()> {
+    pub(crate) fn clear_residue(&self, subject: &str) -> engine::Result<()> {
         self.sql
             .execute(
                 "DELETE FROM meta WHERE key = ?1 AND value = ?2",
@@ -118,7 +119,7 @@ mod tests {
             let outcome = store.write(now.clone(), |tx| {
                 tx.begin_secure_erase("something")?;
                 let sql = "PRAGMA secure_delete";
-                assert_eq!(tx.sql.query_row(sql, [], |row| row.get::<_, i64>(0)), Ok(1));
+                assert_eq!(tx.sql.query_row(sql, [], |row| row.get::<_, i64>(0))?, 1);
                 if refused {
                     return Err(Refusal::conflict("no").into());
                 }

@@ -1,8 +1,9 @@
 //! Rows of sessions: processes of clients that are or were registered at a peer.
 use crate::store::columns::column;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
+use super::engine::{self, OptionalExtension, Params, Row};
 use super::transaction::Tx;
 use crate::platform::id::{PeerId, SessionId};
 use crate::platform::process::ProcessKey;
@@ -83,7 +84,7 @@ const SESSION_COLUMNS: &str = "id, peer_id, host, boot, pid_namespace, pid, star
 const SESSION_COLUMNS_BEFORE_5: &str = "id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, headless, has_server, activity, turn, stop_streak, told_restart, started_at_ms, last_seen_at_ms, ended_at_ms, posted_turns, ring_nonce, ring_count, rung_at_ms, NULL AS lease_until_ms";
 
 impl Session {
-    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row) -> engine::Result<Self> {
         Ok(Self {
             id: row.get(column!(SESSION_COLUMNS, "id"))?,
             peer: row.get(column!(SESSION_COLUMNS, "peer_id"))?,
@@ -116,7 +117,7 @@ impl Session {
 }
 
 impl WakeAttempt {
-    fn from_row(row: &Row) -> rusqlite::Result<Option<Self>> {
+    fn from_row(row: &Row) -> engine::Result<Option<Self>> {
         let nonce_and_time = (
             row.get(column!(SESSION_COLUMNS, "ring_nonce"))?,
             row.get(column!(SESSION_COLUMNS, "rung_at_ms"))?,
@@ -144,8 +145,8 @@ impl Tx<'_> {
     fn find_session_where(
         &self,
         condition: &str,
-        values: impl rusqlite::Params,
-    ) -> rusqlite::Result<Option<Session>> {
+        values: impl Params,
+    ) -> engine::Result<Option<Session>> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT {} FROM session WHERE {condition}",
@@ -155,11 +156,7 @@ impl Tx<'_> {
             .optional()
     }
 
-    fn sessions_where(
-        &self,
-        condition: &str,
-        values: impl rusqlite::Params,
-    ) -> rusqlite::Result<Vec<Session>> {
+    fn sessions_where(&self, condition: &str, values: impl Params) -> engine::Result<Vec<Session>> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT {} FROM session WHERE {condition}",
@@ -169,7 +166,7 @@ impl Tx<'_> {
             .collect()
     }
 
-    pub(crate) fn session(&self, id: SessionId) -> rusqlite::Result<Option<Session>> {
+    pub(crate) fn session(&self, id: SessionId) -> engine::Result<Option<Session>> {
         self.find_session_where("id = ?1", [id])
     }
 
@@ -177,7 +174,7 @@ impl Tx<'_> {
     pub(crate) fn find_live_session_of_process(
         &self,
         location: &ProcessLocation,
-    ) -> rusqlite::Result<Option<Session>> {
+    ) -> engine::Result<Option<Session>> {
         let ProcessKey { pid, started } = location.process;
         self.find_session_where(
             "pid = ?1 AND started = ?2 AND boot = ?3 AND host = ?4 AND instance = ?5 AND ended_at_ms IS NULL",
@@ -186,7 +183,7 @@ impl Tx<'_> {
     }
 
     /// Returns whether a process ever had a session.
-    pub(crate) fn has_session_of_process(&self, process: ProcessKey) -> rusqlite::Result<bool> {
+    pub(crate) fn has_session_of_process(&self, process: ProcessKey) -> engine::Result<bool> {
         self.sql
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM session WHERE pid = ?1 AND started = ?2)",
@@ -195,7 +192,7 @@ impl Tx<'_> {
     }
 
     /// Returns the sessions of a peer that have not ended: more than one only while the death of one is not noticed.
-    pub(crate) fn live_sessions_at(&self, peer: PeerId) -> rusqlite::Result<Vec<Session>> {
+    pub(crate) fn live_sessions_at(&self, peer: PeerId) -> engine::Result<Vec<Session>> {
         self.sessions_where(
             "peer_id = ?1 AND ended_at_ms IS NULL ORDER BY id DESC",
             [peer],
@@ -203,7 +200,7 @@ impl Tx<'_> {
     }
 
     /// Returns all sessions that have not ended.
-    pub(crate) fn live_sessions(&self) -> rusqlite::Result<Vec<Session>> {
+    pub(crate) fn live_sessions(&self) -> engine::Result<Vec<Session>> {
         self.sessions_where("ended_at_ms IS NULL ORDER BY id", [])
     }
 
@@ -211,14 +208,14 @@ impl Tx<'_> {
     pub(crate) fn last_peer_of_client_session(
         &self,
         client_session: &str,
-    ) -> rusqlite::Result<Option<PeerId>> {
+    ) -> engine::Result<Option<PeerId>> {
         self.sql
             .prepare_cached("SELECT peer_id FROM session WHERE client_session = ?1 ORDER BY last_seen_at_ms DESC, id DESC LIMIT 1")?
             .query_row([client_session], |row| row.get(0))
             .optional()
     }
 
-    pub(crate) fn insert_session(&self, new: &NewSession) -> rusqlite::Result<SessionId> {
+    pub(crate) fn insert_session(&self, new: &NewSession) -> engine::Result<SessionId> {
         let id = SessionId::from(self.next_id()?);
         let ProcessLocation {
             host,
@@ -245,7 +242,7 @@ impl Tx<'_> {
         &self,
         id: SessionId,
         new: &NewSession,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql
             .prepare_cached(
                 "UPDATE session SET client_session = coalesce(?2, client_session), agent = coalesce(?3, agent), given_name = coalesce(?4, given_name),
@@ -256,12 +253,12 @@ impl Tx<'_> {
     }
 
     /// Removes the session id of Claude Code from a session that continues, as after `/clear`.
-    pub(crate) fn clear_client_session(&self, id: SessionId) -> rusqlite::Result<()> {
+    pub(crate) fn clear_client_session(&self, id: SessionId) -> engine::Result<()> {
         self.sql.execute("UPDATE session SET client_session = NULL, turn = NULL, stop_streak = 0 WHERE id = ?1", [id]).map(drop)
     }
 
     /// Ends a session and its waits. Returns false if it had ended before.
-    pub(crate) fn end_session(&self, id: SessionId) -> rusqlite::Result<bool> {
+    pub(crate) fn end_session(&self, id: SessionId) -> engine::Result<bool> {
         let ended = self.sql.execute(
             "UPDATE session SET ended_at_ms = ?2 WHERE id = ?1 AND ended_at_ms IS NULL",
             params![id, self.now.wall_ms],
@@ -273,7 +270,7 @@ impl Tx<'_> {
     }
 
     /// Notes a sign of life of a session.
-    pub(crate) fn mark_session_seen(&self, id: SessionId) -> rusqlite::Result<()> {
+    pub(crate) fn mark_session_seen(&self, id: SessionId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET last_seen_at_ms = ?2 WHERE id = ?1")?
             .execute(params![id, self.now.wall_ms])
@@ -281,7 +278,7 @@ impl Tx<'_> {
     }
 
     /// Stores the activity of a session as a hook saw it.
-    pub(crate) fn set_activity(&self, id: SessionId, activity: &str) -> rusqlite::Result<()> {
+    pub(crate) fn set_activity(&self, id: SessionId, activity: &str) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET activity = ?2, last_seen_at_ms = ?3 WHERE id = ?1")?
             .execute(params![id, activity, self.now.wall_ms])
@@ -289,7 +286,7 @@ impl Tx<'_> {
     }
 
     /// Notes that the person of a session was told to restart it.
-    pub(crate) fn mark_restart_notified(&self, id: SessionId) -> rusqlite::Result<()> {
+    pub(crate) fn mark_restart_notified(&self, id: SessionId) -> engine::Result<()> {
         self.sql
             .execute("UPDATE session SET told_restart = 1 WHERE id = ?1", [id])
             .map(drop)
@@ -300,7 +297,7 @@ impl Tx<'_> {
         &self,
         id: SessionId,
         attempt: Option<&WakeAttempt>,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET ring_nonce = ?2, ring_count = ?3, rung_at_ms = ?4 WHERE id = ?1")?
             .execute(params![
@@ -313,7 +310,7 @@ impl Tx<'_> {
     }
 
     /// Sets how many turns peers have started since the person last typed.
-    pub(crate) fn set_posted_turns(&self, id: SessionId, turns: u32) -> rusqlite::Result<()> {
+    pub(crate) fn set_posted_turns(&self, id: SessionId, turns: u32) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET posted_turns = ?2 WHERE id = ?1")?
             .execute(params![id, turns])
@@ -326,7 +323,7 @@ impl Tx<'_> {
         id: SessionId,
         turn: &str,
         streak: u32,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET turn = ?2, stop_streak = ?3, last_seen_at_ms = ?4 WHERE id = ?1")?
             .execute(params![id, turn, streak, self.now.wall_ms])

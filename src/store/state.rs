@@ -1,7 +1,8 @@
 //! Statements on the shared state. A deleted entry keeps its row, and with it its version.
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::params;
 use serde_json::Value;
 
+use super::engine::{self, OptionalExtension, Row};
 use super::transaction::Tx;
 use crate::model::state::{EntryKey, EntryRange, Namespace, StateEntry};
 
@@ -10,7 +11,7 @@ const EXPIRED_PER_SWEEP_MAX: i64 = 1_000;
 
 impl Tx<'_> {
     /// Returns the entry of a key, which may be absent.
-    pub(crate) fn entry(&self, namespace: &Namespace, key: &str) -> rusqlite::Result<StateEntry> {
+    pub(crate) fn entry(&self, namespace: &Namespace, key: &str) -> engine::Result<StateEntry> {
         let found = self
             .sql
             .prepare_cached(
@@ -32,11 +33,11 @@ impl Tx<'_> {
         value: Option<&str>,
         by: &str,
         expires_at_ms: Option<i64>,
-    ) -> rusqlite::Result<i64> {
+    ) -> engine::Result<i64> {
         self.sql
             .prepare_cached(
                 "INSERT INTO state (namespace, key, value, version, updated_by, updated_at_ms, expires_at_ms) VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6)
-                 ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, version = version + 1, updated_by = excluded.updated_by,
+                 ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, version = state.version + 1, updated_by = excluded.updated_by,
                     updated_at_ms = excluded.updated_at_ms, expires_at_ms = excluded.expires_at_ms
                  RETURNING version",
             )?
@@ -52,7 +53,7 @@ impl Tx<'_> {
         namespace: &Namespace,
         range: &EntryRange,
         limit: usize,
-    ) -> rusqlite::Result<(Vec<StateEntry>, bool)> {
+    ) -> engine::Result<(Vec<StateEntry>, bool)> {
         let mut statement = self.sql.prepare_cached(
             "SELECT key, value, version, updated_by, updated_at_ms, expires_at_ms FROM state
              WHERE namespace = ?1 AND key >= ?2 AND value IS NOT NULL AND (expires_at_ms IS NULL OR expires_at_ms > ?3) ORDER BY key",
@@ -75,28 +76,29 @@ impl Tx<'_> {
             if found.len() == limit || (bytes > range.bytes_max && !found.is_empty()) {
                 return Ok((found, true));
             }
-            found.push(entry_from_row(row, namespace)?);
+            found.push(entry_from_row(&row, namespace)?);
         }
         Ok((found, false))
     }
 
     /// Moves the entries of a project to the folder that it was moved to. Entries that exist there are kept.
-    pub(crate) fn move_entries(&self, from: &str, to: &str) -> rusqlite::Result<()> {
+    pub(crate) fn move_entries(&self, from: &str, to: &str) -> engine::Result<()> {
         let (from, to) = (
             Namespace::encoded_prefix(from),
             Namespace::encoded_prefix(to),
         );
         self.sql
             .prepare_cached(
-                "UPDATE OR IGNORE state SET namespace = ?2 || substr(namespace, length(?1) + 1)
-                 WHERE namespace >= ?1 AND substr(namespace, 1, length(?1)) = ?1",
+                "UPDATE state SET namespace = ?2 || substr(namespace, length(?1) + 1)
+                 WHERE namespace >= ?1 AND substr(namespace, 1, length(?1)) = ?1 AND NOT EXISTS (SELECT 1 FROM state AS kept
+                    WHERE kept.namespace = ?2 || substr(state.namespace, length(?1) + 1) AND kept.key = state.key)",
             )?
             .execute([from, to])
             .map(drop)
     }
 
     /// Deletes the values of expired entries; their rows stay. Returns namespaces, keys and new versions.
-    pub(crate) fn expire_entries(&self) -> rusqlite::Result<Vec<(Namespace, String, i64)>> {
+    pub(crate) fn expire_entries(&self) -> engine::Result<Vec<(Namespace, String, i64)>> {
         let due: Vec<(String, String)> = self
             .sql
             .prepare_cached(
@@ -105,7 +107,7 @@ impl Tx<'_> {
             .query_map(params![self.now.wall_ms, EXPIRED_PER_SWEEP_MAX], |row| {
                 Ok((row.get("namespace")?, row.get("key")?))
             })?
-            .collect::<rusqlite::Result<_>>()?;
+            .collect::<engine::Result<_>>()?;
         due.into_iter()
             .map(|(namespace, key)| {
                 let version = self
@@ -121,7 +123,7 @@ impl Tx<'_> {
     }
 }
 
-fn entry_from_row(row: &Row, namespace: &Namespace) -> rusqlite::Result<StateEntry> {
+fn entry_from_row(row: &Row, namespace: &Namespace) -> engine::Result<StateEntry> {
     Ok(StateEntry {
         namespace: namespace.name.clone(),
         key: row.get("key")?,

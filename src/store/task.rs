@@ -1,7 +1,8 @@
 //! Statements on tasks: saved, listed, counted.
-use rusqlite::{OptionalExtension, Params, Row, named_params, params};
+use rusqlite::{named_params, params};
 use serde::de::DeserializeOwned;
 
+use super::engine::{self, OptionalExtension, Params, Row};
 use super::transaction::Tx;
 use crate::model::task::{Priority, TaskStatus};
 use crate::platform::id::{ClaimId, PeerId, TaskId};
@@ -64,13 +65,13 @@ const WORK_ORDER: &str = "t.ended_at_ms IS NOT NULL, t.ended_at_ms DESC, t.prior
 
 /// The tasks of a project and those of a peer are each found by an index, and then filtered.
 const LISTING_FILTER: &str = "t.id IN (SELECT id FROM task WHERE project = :project UNION SELECT id FROM task WHERE assigned_to = :own)
-    AND (:status IS NULL OR t.status = :status) AND (:all OR t.assigned_to IS :assigned)";
+    AND (:status IS NULL OR t.status = :status) AND (:all OR t.assigned_to IS NOT DISTINCT FROM :assigned)";
 
-fn json_list<T: DeserializeOwned>(row: &Row, column: &str) -> rusqlite::Result<Vec<T>> {
+fn json_list<T: DeserializeOwned>(row: &Row, column: &str) -> engine::Result<Vec<T>> {
     Ok(serde_json::from_str(row.get_ref(column)?.as_str()?).unwrap_or_default())
 }
 
-fn id_list<T: std::str::FromStr>(row: &Row, column: &str) -> rusqlite::Result<Vec<T>> {
+fn id_list<T: std::str::FromStr>(row: &Row, column: &str) -> engine::Result<Vec<T>> {
     let texts: Vec<String> = json_list(row, column)?;
     Ok(texts.iter().filter_map(|id| id.parse().ok()).collect())
 }
@@ -80,7 +81,7 @@ fn to_json_text(json_list: &impl serde::Serialize) -> String {
 }
 
 impl Task {
-    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row) -> engine::Result<Self> {
         Ok(Self {
             id: row.get("id")?,
             project: row.get("project")?,
@@ -104,7 +105,7 @@ impl Task {
 }
 
 impl Tx<'_> {
-    fn tasks_where(&self, condition: &str, values: impl Params) -> rusqlite::Result<Vec<Task>> {
+    fn tasks_where(&self, condition: &str, values: impl Params) -> engine::Result<Vec<Task>> {
         if !self.schema_at_least(3) {
             return Ok(Vec::new());
         }
@@ -117,12 +118,12 @@ impl Tx<'_> {
     }
 
     /// Returns an id for a new task.
-    pub(crate) fn new_task_id(&self) -> rusqlite::Result<TaskId> {
+    pub(crate) fn new_task_id(&self) -> engine::Result<TaskId> {
         self.next_id().map(TaskId::from)
     }
 
     /// Inserts a task or stores all its values.
-    pub(crate) fn save_task(&self, task: &Task) -> rusqlite::Result<()> {
+    pub(crate) fn save_task(&self, task: &Task) -> engine::Result<()> {
         let now_ms = self.now.wall_ms;
         self.sql
             .prepare_cached(
@@ -143,7 +144,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    pub(crate) fn task(&self, id: TaskId) -> rusqlite::Result<Option<Task>> {
+    pub(crate) fn task(&self, id: TaskId) -> engine::Result<Option<Task>> {
         Ok(self.tasks_where("t.id = ?1", [id])?.pop())
     }
 
@@ -152,7 +153,7 @@ impl Tx<'_> {
         &self,
         project: &str,
         fingerprint: &str,
-    ) -> rusqlite::Result<Option<Task>> {
+    ) -> engine::Result<Option<Task>> {
         let found = self.tasks_where(
             "t.project = ?1 AND t.fingerprint = ?2 AND t.ended_at_ms IS NULL",
             [project, fingerprint],
@@ -166,7 +167,7 @@ impl Tx<'_> {
         project: &str,
         before_ms: i64,
         limit: u32,
-    ) -> rusqlite::Result<Vec<Task>> {
+    ) -> engine::Result<Vec<Task>> {
         // Only ids are sorted, no texts.
         self.tasks_where(
             "t.id IN (SELECT id FROM task WHERE project = ?1 AND ended_at_ms IS NULL AND status = 'todo' AND updated_at_ms <= ?2
@@ -176,7 +177,7 @@ impl Tx<'_> {
     }
 
     /// Returns the tasks of a peer that are not started, in the order of work, at most fifty.
-    pub(crate) fn todo_tasks_of(&self, peer: PeerId) -> rusqlite::Result<Vec<Task>> {
+    pub(crate) fn todo_tasks_of(&self, peer: PeerId) -> engine::Result<Vec<Task>> {
         self.tasks_where(
             &format!("t.assigned_to = ?1 AND t.status = 'todo' ORDER BY {WORK_ORDER} LIMIT 50"),
             [peer],
@@ -184,7 +185,7 @@ impl Tx<'_> {
     }
 
     /// Returns the task that a peer works on; of several the one that was changed last.
-    pub(crate) fn current_task(&self, peer: PeerId) -> rusqlite::Result<Option<Task>> {
+    pub(crate) fn current_task(&self, peer: PeerId) -> engine::Result<Option<Task>> {
         let found = self.tasks_where(
             "t.assigned_to = ?1 AND t.status = 'in_progress' ORDER BY t.updated_at_ms DESC, t.id DESC LIMIT 1",
             [peer],
@@ -199,7 +200,7 @@ impl Tx<'_> {
         peer: PeerId,
         resource: &str,
         except: TaskId,
-    ) -> rusqlite::Result<Option<Task>> {
+    ) -> engine::Result<Option<Task>> {
         let found = self.tasks_where(
             "t.assigned_to = ?1 AND t.status IN ('in_progress', 'in_review') AND t.id <> ?3
              AND EXISTS (SELECT 1 FROM json_each(t.files_owned) WHERE value = ?2)
@@ -210,7 +211,7 @@ impl Tx<'_> {
     }
 
     /// Stores the claims of a task without counting it as a change.
-    pub(crate) fn set_task_claims(&self, task: &Task) -> rusqlite::Result<()> {
+    pub(crate) fn set_task_claims(&self, task: &Task) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE task SET claims = ?2 WHERE id = ?1")?
             .execute(params![task.id, to_json_text(&task.claims)])
@@ -218,7 +219,7 @@ impl Tx<'_> {
     }
 
     /// Returns tasks in the order of work.
-    pub(crate) fn tasks(&self, listing: &TaskListing) -> rusqlite::Result<Vec<Task>> {
+    pub(crate) fn tasks(&self, listing: &TaskListing) -> engine::Result<Vec<Task>> {
         if !self.schema_at_least(3) {
             return Ok(Vec::new());
         }
@@ -235,7 +236,7 @@ impl Tx<'_> {
         let limit = if words.is_empty() {
             i64::from(listing.limit)
         } else {
-            -1
+            i64::MAX
         };
         let mut statement = self.sql.prepare_cached(&format!(
             "SELECT {TASK_COLUMNS} FROM task t {NAME_JOINS} WHERE {LISTING_FILTER} ORDER BY {WORK_ORDER} LIMIT :limit"
@@ -254,7 +255,7 @@ impl Tx<'_> {
     }
 
     /// Returns the number of tasks of a project in each status, in the order of [`TaskStatus::ALL`].
-    pub(crate) fn count_tasks(&self, project: &str) -> rusqlite::Result<[u32; 5]> {
+    pub(crate) fn count_tasks(&self, project: &str) -> engine::Result<[u32; 5]> {
         let mut statement = self.sql.prepare_cached(
             "SELECT status, count(*) AS tasks FROM task WHERE project = ?1 GROUP BY status",
         )?;
@@ -270,16 +271,17 @@ impl Tx<'_> {
     }
 
     /// Moves the tasks of a project to another path. A task stays if an open one there has the same fingerprint.
-    pub(crate) fn move_tasks(&self, from: &str, to: &str) -> rusqlite::Result<()> {
+    pub(crate) fn move_tasks(&self, from: &str, to: &str) -> engine::Result<()> {
         self.sql
-            .prepare_cached("UPDATE OR IGNORE task SET project = ?2 WHERE project = ?1")?
+            .prepare_cached("UPDATE task SET project = ?2 WHERE project = ?1 AND NOT (ended_at_ms IS NULL AND EXISTS (SELECT 1 FROM task AS kept
+                    WHERE kept.project = ?2 AND kept.fingerprint = task.fingerprint AND kept.ended_at_ms IS NULL))")?
             .execute([from, to])
             .map(drop)
     }
 
     /// Returns the tasks of all projects: open ones in the order of work, then ended ones, latest first.
     #[cfg(feature = "hub")]
-    pub(crate) fn tasks_of_mesh(&self, open: u32, ended: u32) -> rusqlite::Result<Vec<Task>> {
+    pub(crate) fn tasks_of_mesh(&self, open: u32, ended: u32) -> engine::Result<Vec<Task>> {
         // Only numbers are sorted, no texts.
         self.tasks_where(
             &format!(
@@ -293,7 +295,7 @@ impl Tx<'_> {
 
     /// Returns the number of tasks of all projects in each status, in the order of [`TaskStatus::ALL`].
     #[cfg(feature = "hub")]
-    pub(crate) fn count_tasks_of_mesh(&self) -> rusqlite::Result<[u32; 5]> {
+    pub(crate) fn count_tasks_of_mesh(&self) -> engine::Result<[u32; 5]> {
         if !self.schema_at_least(3) {
             return Ok([0; 5]);
         }
@@ -310,7 +312,7 @@ impl Tx<'_> {
     }
 
     /// Returns the number of open tasks in the mesh.
-    pub(crate) fn count_open_tasks(&self) -> rusqlite::Result<i64> {
+    pub(crate) fn count_open_tasks(&self) -> engine::Result<i64> {
         if !self.schema_at_least(3) {
             return Ok(0);
         }
@@ -322,7 +324,7 @@ impl Tx<'_> {
     }
 
     /// Returns the tasks that a task depends on; none if it was deleted.
-    pub(crate) fn task_dependencies(&self, id: TaskId) -> rusqlite::Result<Vec<TaskId>> {
+    pub(crate) fn task_dependencies(&self, id: TaskId) -> engine::Result<Vec<TaskId>> {
         let found = self
             .sql
             .prepare_cached("SELECT depends_on FROM task WHERE id = ?1")?
@@ -331,7 +333,7 @@ impl Tx<'_> {
         Ok(found.unwrap_or_default())
     }
 
-    pub(crate) fn delete_task(&self, id: TaskId) -> rusqlite::Result<()> {
+    pub(crate) fn delete_task(&self, id: TaskId) -> engine::Result<()> {
         self.sql
             .prepare_cached("DELETE FROM task WHERE id = ?1")?
             .execute([id])

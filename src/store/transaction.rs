@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 
-use rusqlite::OptionalExtension;
 use ulid::Ulid;
 
+use super::engine::{self, OptionalExtension};
 use crate::model::{Error, Refusal, Result};
 use crate::platform::Moment;
 
 /// A transaction, and the time that holds for all of it.
 #[derive(Debug)]
 pub struct Tx<'a> {
-    pub(super) sql: rusqlite::Transaction<'a>,
+    pub(super) sql: engine::Transaction<'a>,
     /// The time of this transaction.
     pub now: Moment,
     version: u32,
@@ -22,7 +22,7 @@ pub struct Tx<'a> {
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn new(sql: rusqlite::Transaction<'a>, now: Moment, version: u32) -> Self {
+    pub(super) fn new(sql: engine::Transaction<'a>, now: Moment, version: u32) -> Self {
         Self {
             sql,
             now,
@@ -32,7 +32,7 @@ impl<'a> Tx<'a> {
         }
     }
 
-    pub(super) fn commit(self) -> rusqlite::Result<()> {
+    pub(super) fn commit(self) -> engine::Result<()> {
         self.sql.commit()
     }
 }
@@ -65,7 +65,7 @@ impl Tx<'_> {
     }
 
     /// Overwrites with zeros what this transaction deletes. `Store::write` turns it off again.
-    pub(crate) fn enable_secure_delete(&self) -> rusqlite::Result<()> {
+    pub(crate) fn enable_secure_delete(&self) -> engine::Result<()> {
         self.secure_delete.set(true);
         self.sql.execute_batch("PRAGMA secure_delete = ON")
     }
@@ -75,7 +75,7 @@ impl Tx<'_> {
     }
 
     /// Records that a program must know this version of the schema to use the mesh: older ones refuse it from then on.
-    pub(crate) fn require_reader(&self, version: u32) -> rusqlite::Result<()> {
+    pub(crate) fn require_reader(&self, version: u32) -> engine::Result<()> {
         let required = self.meta("min_reader")?.and_then(|text| text.parse().ok());
         if required.unwrap_or(0) < version {
             self.set_meta("min_reader", &version.to_string())?;
@@ -85,7 +85,7 @@ impl Tx<'_> {
 
     /// Returns a new id: the current time, or one more than the last id, so that ids grow in commit order even if the clock is
     /// set back.
-    pub(super) fn next_id(&self) -> rusqlite::Result<Ulid> {
+    pub(super) fn next_id(&self) -> engine::Result<Ulid> {
         let last: Option<String> = self.meta("last_id")?;
         let last = last
             .and_then(|text| Ulid::from_string(&text).ok())
@@ -104,18 +104,18 @@ impl Tx<'_> {
     }
 
     /// Returns a word that was never used before: the end of a new id.
-    pub(crate) fn nonce(&self) -> rusqlite::Result<String> {
+    pub(crate) fn nonce(&self) -> engine::Result<String> {
         Ok(self.next_id()?.to_string()[16..].to_ascii_lowercase())
     }
 
-    pub(crate) fn meta(&self, key: &str) -> rusqlite::Result<Option<String>> {
+    pub(crate) fn meta(&self, key: &str) -> engine::Result<Option<String>> {
         self.sql
             .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
             .query_row([key], |row| row.get("value"))
             .optional()
     }
 
-    pub(crate) fn set_meta(&self, key: &str, value: &str) -> rusqlite::Result<()> {
+    pub(crate) fn set_meta(&self, key: &str, value: &str) -> engine::Result<()> {
         self.sql
             .prepare_cached("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")?
             .execute([key, value])

@@ -1,6 +1,7 @@
 //! Statements on blocking waits: which call waits for which answers, claim or events.
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
+use super::engine::{self, OptionalExtension};
 use super::session::ProcessLocation;
 use super::transaction::Tx;
 use crate::model::event::EventPatterns;
@@ -15,7 +16,7 @@ impl Tx<'_> {
         session: SessionId,
         location: &ProcessLocation,
         questions: &[QuestionId],
-    ) -> rusqlite::Result<WaitId> {
+    ) -> engine::Result<WaitId> {
         let id = WaitId::from(self.next_id()?);
         // A pid is comparable only within the pid namespace and the boot of the session. The calls of a session on another
         // host run in a hub on this one.
@@ -23,7 +24,7 @@ impl Tx<'_> {
         self.sql
             .prepare_cached(&format!(
                 "INSERT INTO wait (id, session_id, started_at_ms, pid, started)
-                 SELECT ?1, id, ?3, CASE WHEN boot = ?4 AND pid_namespace = ?5 OR {is_served} THEN ?6 END, ?7 FROM session WHERE id = ?2",
+                 SELECT ?1, id, ?3, CASE WHEN boot = ?4 AND pid_namespace = ?5 OR {is_served} THEN CAST(?6 AS INTEGER) END, ?7 FROM session WHERE id = ?2",
             ))?
             .execute(params![
                 id,
@@ -37,7 +38,7 @@ impl Tx<'_> {
         for question in questions {
             self.sql
                 .prepare_cached(
-                    "INSERT OR IGNORE INTO wait_question (wait_id, question_id) VALUES (?1, ?2)",
+                    "INSERT INTO wait_question (wait_id, question_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
                 )?
                 .execute(params![id, question])?;
         }
@@ -59,7 +60,7 @@ impl Tx<'_> {
         session: SessionId,
         location: &ProcessLocation,
         claim: ClaimId,
-    ) -> rusqlite::Result<WaitId> {
+    ) -> engine::Result<WaitId> {
         let id = self.insert_wait(session, location, &[])?;
         self.sql
             .prepare_cached("UPDATE wait SET claim_id = ?2 WHERE id = ?1")?
@@ -73,7 +74,7 @@ impl Tx<'_> {
         session: SessionId,
         location: &ProcessLocation,
         types: &EventPatterns,
-    ) -> rusqlite::Result<WaitId> {
+    ) -> engine::Result<WaitId> {
         let id = self.insert_wait(session, location, &[])?;
         self.sql
             .prepare_cached("UPDATE wait SET event_types = ?2 WHERE id = ?1")?
@@ -82,7 +83,7 @@ impl Tx<'_> {
     }
 
     /// Notes that a call has returned.
-    pub(crate) fn delete_wait(&self, id: WaitId) -> rusqlite::Result<()> {
+    pub(crate) fn delete_wait(&self, id: WaitId) -> engine::Result<()> {
         self.sql
             .prepare_cached("DELETE FROM wait WHERE id = ?1")?
             .execute([id])
@@ -94,11 +95,11 @@ impl Tx<'_> {
         &self,
         location: &ProcessLocation,
         session: Option<SessionId>,
-    ) -> rusqlite::Result<Vec<(WaitId, ProcessKey)>> {
+    ) -> engine::Result<Vec<(WaitId, ProcessKey)>> {
         let session_filter = if session.is_some() {
             "w.session_id = ?1"
         } else {
-            "?1 IS NULL"
+            "CAST(?1 AS TEXT) IS NULL"
         };
         let is_served = self.is_served_here();
         self.sql
@@ -117,10 +118,7 @@ impl Tx<'_> {
     }
 
     /// Returns the newest wait of a session and when it started, by the monotonic clock.
-    pub(crate) fn newest_wait(
-        &self,
-        session: SessionId,
-    ) -> rusqlite::Result<Option<(WaitId, i64)>> {
+    pub(crate) fn newest_wait(&self, session: SessionId) -> engine::Result<Option<(WaitId, i64)>> {
         self.sql
             .prepare_cached(
                 "SELECT id, started_at_ms FROM wait WHERE session_id = ?1 ORDER BY id DESC LIMIT 1",
@@ -136,12 +134,12 @@ impl Tx<'_> {
         &self,
         question: QuestionId,
         except: Option<WaitId>,
-    ) -> rusqlite::Result<Vec<SessionId>> {
+    ) -> engine::Result<Vec<SessionId>> {
         self.sql
             .prepare_cached(
                 "SELECT DISTINCT w.session_id FROM wait_question x JOIN wait w ON w.id = x.wait_id
                  JOIN session s ON s.id = w.session_id
-                 WHERE x.question_id = ?1 AND s.ended_at_ms IS NULL AND w.id IS NOT ?2",
+                 WHERE x.question_id = ?1 AND s.ended_at_ms IS NULL AND w.id IS DISTINCT FROM ?2",
             )?
             .query_map(params![question, except], |row| row.get(0))?
             .collect()
@@ -151,7 +149,7 @@ impl Tx<'_> {
     pub(crate) fn sessions_waiting_for_peer(
         &self,
         target: PeerId,
-    ) -> rusqlite::Result<Vec<SessionId>> {
+    ) -> engine::Result<Vec<SessionId>> {
         self.sql
             .prepare_cached(
                 "SELECT DISTINCT w.session_id FROM question q JOIN wait_question x ON x.question_id = q.id JOIN wait w ON w.id = x.wait_id
@@ -167,7 +165,7 @@ impl Tx<'_> {
     pub(crate) fn wait_graph_edges_of(
         &self,
         asker: PeerId,
-    ) -> rusqlite::Result<Vec<(QuestionId, PeerId, SessionId)>> {
+    ) -> engine::Result<Vec<(QuestionId, PeerId, SessionId)>> {
         self.sql
             .prepare_cached(
                 "SELECT q.id, q.target_peer, w.session_id FROM session s JOIN wait w ON w.session_id = s.id

@@ -30,7 +30,7 @@ pub fn error_body(error: &Error) -> Value {
 
 /// Returns the result of any call of a server that could not read its settings, or not reach its program for hubs, when it
 /// started.
-pub fn start_fault_body(fault: &Fault) -> Value {
+pub fn unreadable_settings_body(fault: &Fault) -> Value {
     let restart = "restart this session when it is fixed";
     let hint = match fault.hint.as_str() {
         "" => restart.to_owned(),

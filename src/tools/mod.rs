@@ -64,7 +64,7 @@ pub use call::{CallContext, Operation, ProgressReport, Step, ToolCall, single_st
 #[cfg(feature = "server")]
 pub use entry::{Effect, JsonObject, ToolEntry};
 #[cfg(feature = "server")]
-pub use error::{error_body, start_fault_body};
+pub use error::{error_body, unreadable_settings_body};
 #[cfg(feature = "server")]
 pub use result_budget::CHARS_MAX;
 #[cfg(feature = "server")]

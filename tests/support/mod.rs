@@ -3,6 +3,8 @@ mod calls;
 pub(crate) mod event_calls;
 #[cfg(feature = "hub")]
 mod event_stream;
+#[cfg(feature = "remote")]
+mod far_host;
 pub(crate) mod fault_reports;
 #[cfg(feature = "hub")]
 mod hub;
@@ -23,6 +25,8 @@ mod world;
 pub(crate) use self::calls::*;
 #[cfg(feature = "hub")]
 pub(crate) use self::event_stream::*;
+#[cfg(feature = "remote")]
+pub(crate) use self::far_host::*;
 #[cfg(feature = "hub")]
 pub(crate) use self::hub::*;
 #[cfg(feature = "hub")]

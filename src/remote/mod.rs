@@ -1,0 +1,26 @@
+//! The program of a session whose mesh is at a hub: an MCP server over stdio that speaks to the hub over HTTP, and answers the
+//! hooks of its session from memory.
+//!
+//! *Purpose:* sessions of many machines share one mesh. Only this program has an HTTP client and TLS; `claude-mesh-server` turns
+//! into it (`exec`) where a wall names a hub, and hooks ask it by a socket.
+//! *Why not otherwise:* the boundary lies at the tool call and at the hook, not at the SQL statement: each takes one round
+//! trip, or none.
+
+mod arguments;
+mod call;
+mod certificates;
+mod hook_answer;
+mod hook_socket;
+mod hub_client;
+mod hub_error;
+mod link;
+mod mirror;
+mod program;
+mod registration;
+mod server;
+mod stream;
+mod wake;
+
+pub use hub_client::{HubDescription, verify};
+pub use hub_error::HubError;
+pub use program::run;
