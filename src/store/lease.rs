@@ -80,4 +80,16 @@ impl Tx<'_> {
             .execute(params![session, pid])
             .map(drop)
     }
+
+    /// Stores the activity summary of a session of another host, as JSON; `None` removes it.
+    pub(crate) fn set_activity_summary(
+        &self,
+        session: SessionId,
+        summary: Option<&str>,
+    ) -> engine::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE session SET activity_summary = ?2 WHERE id = ?1")?
+            .execute(params![session, summary])
+            .map(drop)
+    }
 }

@@ -329,4 +329,24 @@ impl Tx<'_> {
             .execute(params![id, turn, streak, self.now.wall_ms])
             .map(drop)
     }
+
+    /// Returns until when a session of another host is served, in wall milliseconds; `None` for one that has no lease.
+    pub(crate) fn session_lease(&self, session: SessionId) -> engine::Result<Option<i64>> {
+        self.sql
+            .prepare_cached(
+                "SELECT lease_until_ms FROM session WHERE id = ?1 AND ended_at_ms IS NULL",
+            )?
+            .query_row([session], |row| row.get("lease_until_ms"))
+            .optional()
+            .map(Option::flatten)
+    }
+
+    /// Returns the activity summary of a session of another host, as JSON.
+    pub(crate) fn activity_summary(&self, session: SessionId) -> engine::Result<Option<String>> {
+        self.sql
+            .prepare_cached("SELECT activity_summary FROM session WHERE id = ?1")?
+            .query_row([session], |row| row.get("activity_summary"))
+            .optional()
+            .map(Option::flatten)
+    }
 }
