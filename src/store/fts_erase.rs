@@ -9,6 +9,9 @@ use super::transaction::Tx;
 impl Tx<'_> {
     /// Starts to rewrite the word index and writes `pages` of it. Returns whether more is left.
     pub(crate) fn begin_fts_rebuild(&self, pages: i64) -> engine::Result<bool> {
+        if self.sql.file().is_none() {
+            return Ok(false);
+        }
         self.enable_secure_delete()?;
         // FTS5 does not rewrite a single segment; deleting and inserting one row makes a second one.
         let Some(number) = self.max_memory_number()? else {
@@ -73,7 +76,7 @@ impl Tx<'_> {
 
     /// Returns whether the index has a prefix with which no stored word begins.
     pub(crate) fn has_stale_fts_prefix(&self) -> engine::Result<bool> {
-        if !self.schema_at_least(3) {
+        if !self.schema_at_least(3) || self.sql.file().is_none() {
             return Ok(false);
         }
         self.sql.execute_batch(
