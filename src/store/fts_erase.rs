@@ -21,7 +21,7 @@ impl Tx<'_> {
             "memory_words, rowid, text, key, tags) SELECT 'delete', number",
             "rowid, text, key, tags) SELECT number",
         ] {
-            self.sql.execute(
+            self.sql.run(
                 &format!(
                     "INSERT INTO memory_words ({row}, text, key, tags FROM memory WHERE number = ?1"
                 ),
@@ -44,12 +44,10 @@ impl Tx<'_> {
             None => "delete-all",
             Some(_) => "optimize",
         };
-        self.sql
-            .execute(
-                "INSERT INTO memory_words (memory_words) VALUES (?1)",
-                [command],
-            )
-            .map(drop)
+        self.sql.run(
+            "INSERT INTO memory_words (memory_words) VALUES (?1)",
+            [command],
+        )
     }
 
     fn max_memory_number(&self) -> engine::Result<Option<i64>> {
@@ -67,7 +65,7 @@ impl Tx<'_> {
                 .query_row("SELECT total_changes()", [], |row| row.get::<_, i64>(0))
         };
         let changes_before = changes()?;
-        self.sql.execute(
+        self.sql.run(
             "INSERT INTO memory_words (memory_words, rank) VALUES ('merge', ?1)",
             [pages],
         )?;

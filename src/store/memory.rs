@@ -129,7 +129,7 @@ impl Tx<'_> {
                 "INSERT INTO memory (number, id, scope, key, version, by_name, at_ms, expires_at_ms, tags, text)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
-            .execute(params![
+            .run(params![
                 number, id, new.scope, new.key, new.version, new.by, self.now.wall_ms, new.expires_at_ms, tags, new.text
             ])?;
         self.add_to_index(IndexedText {
@@ -148,8 +148,7 @@ impl Tx<'_> {
             .prepare_cached(
                 "UPDATE memory SET superseded_by = ?2, superseded_at_ms = ?3 WHERE number = ?1",
             )?
-            .execute(params![old.number, by, self.now.wall_ms])
-            .map(drop)
+            .run(params![old.number, by, self.now.wall_ms])
     }
 
     /// Deletes a version, and its entry in the full-text index if it is the current one.
@@ -159,8 +158,7 @@ impl Tx<'_> {
         }
         self.sql
             .prepare_cached("DELETE FROM memory WHERE number = ?1")?
-            .execute([old.number])
-            .map(drop)
+            .run([old.number])
     }
 
     /// Deletes a memory with all its versions.
@@ -258,8 +256,7 @@ impl Tx<'_> {
             return self
                 .sql
                 .prepare_cached("UPDATE memory SET scope = ?2 WHERE scope = ?1")?
-                .execute([from, to])
-                .map(drop);
+                .run([from, to]);
         };
         let all = self.memories_where("m.scope = ?1 ORDER BY m.number", [from])?;
         let mut taken_keys = BTreeSet::new();
@@ -298,7 +295,7 @@ impl Tx<'_> {
             .prepare_cached(
                 "UPDATE memory SET number = ?2, scope = ?3, key = ?4 WHERE number = ?1",
             )?
-            .execute(params![old.number, number, to, key])?;
+            .run(params![old.number, number, to, key])?;
         if old.superseded.is_none() {
             self.add_to_index(IndexedText {
                 number,

@@ -35,12 +35,10 @@ impl Tx<'_> {
 
     /// Notes that no residue is left, unless another subject was erased meanwhile.
     pub(crate) fn clear_residue(&self, subject: &str) -> engine::Result<()> {
-        self.sql
-            .execute(
-                "DELETE FROM meta WHERE key = ?1 AND value = ?2",
-                [RESIDUE_KEY, subject],
-            )
-            .map(drop)
+        self.sql.run(
+            "DELETE FROM meta WHERE key = ?1 AND value = ?2",
+            [RESIDUE_KEY, subject],
+        )
     }
 }
 

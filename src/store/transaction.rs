@@ -162,8 +162,7 @@ impl Tx<'_> {
     pub(crate) fn set_meta(&self, key: &str, value: &str) -> engine::Result<()> {
         self.sql
             .prepare_cached("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")?
-            .execute([key, value])
-            .map(drop)
+            .run([key, value])
     }
 }
 
