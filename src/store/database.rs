@@ -96,9 +96,9 @@ impl Store {
     }
 
     #[cfg(test)]
-    pub(super) fn connection(&self) -> &rusqlite::Connection {
-        match &self.place {
-            Place::File(file) => &file.connection,
+    pub(super) fn connection(&mut self) -> &mut rusqlite::Connection {
+        match &mut self.place {
+            Place::File(file) => &mut file.connection,
             Place::Served(_) => panic!("it is not in a file"),
         }
     }

@@ -54,13 +54,13 @@ fn trace_statements(store_call: StoreCall) -> Vec<TracedStatement> {
     let queries = statements.into_iter().filter(is_query);
     queries
         .map(|sql| TracedStatement {
-            plan: plan(&store, &sql),
+            plan: plan(&mut store, &sql),
             sql,
         })
         .collect()
 }
 
-fn plan(store: &Store, sql: &str) -> Vec<String> {
+fn plan(store: &mut Store, sql: &str) -> Vec<String> {
     let explain = format!("EXPLAIN QUERY PLAN {sql}");
     let mut statement = store.connection().prepare(&explain).unwrap();
     // A value that is not bound is NULL, which changes no plan.

@@ -114,7 +114,7 @@ mod tests {
     use crate::platform::clock::SystemClock;
     use crate::store::Options;
 
-    fn secure_delete(store: &Store) -> i64 {
+    fn secure_delete(store: &mut Store) -> i64 {
         let sql = "PRAGMA secure_delete";
         store
             .connection()
@@ -127,7 +127,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(&folder.path().join("mesh.db"), Options::default()).unwrap();
         let now = SystemClock::new().now();
-        let usual = secure_delete(&store);
+        let usual = secure_delete(&mut store);
         for refused in [false, true] {
             let outcome = store.write(now.clone(), |tx| {
                 tx.begin_secure_erase("something")?;
@@ -139,7 +139,7 @@ mod tests {
                 Ok(())
             });
             assert_eq!(outcome.is_err(), refused);
-            assert_eq!(secure_delete(&store), usual);
+            assert_eq!(secure_delete(&mut store), usual);
         }
         assert_ne!(usual, 1);
     }
