@@ -137,9 +137,15 @@ impl<'a> WriteContext<'a> {
         Ok(())
     }
 
-    /// Returns what is to be done after the commit.
-    pub(in crate::mesh) fn into_wakeups(self) -> PendingWakeups {
-        self.wakeups
+    /// Returns what is to be done after the commit. A database server wakes the sessions with the commit itself.
+    pub(in crate::mesh) fn into_wakeups(self, tx: &Tx) -> PendingWakeups {
+        let mut wakeups = self.wakeups;
+        wakeups.sessions.sort_unstable();
+        wakeups.sessions.dedup();
+        if tx.wake_with_commit(&wakeups.sessions) {
+            wakeups.sessions.clear();
+        }
+        wakeups
     }
 }
 
@@ -151,9 +157,7 @@ pub(in crate::mesh) struct PendingWakeups {
 }
 
 impl PendingWakeups {
-    pub(in crate::mesh) fn deliver(mut self, doorbells: &Doorbells) {
-        self.sessions.sort_unstable();
-        self.sessions.dedup();
+    pub(in crate::mesh) fn deliver(self, doorbells: &Doorbells) {
         for session in self.sessions {
             doorbells.write_doorbell(session);
         }
