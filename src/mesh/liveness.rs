@@ -44,7 +44,7 @@ impl HostView {
             wake_budget: options.wake_budget,
             person_budget: options.person_budget,
             person_notifier: options.person_notifier.clone(),
-            by_leases: false,
+            by_leases: options.by_leases,
             registry: options.registry.clone(),
         }
     }

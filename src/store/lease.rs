@@ -4,6 +4,7 @@ use rusqlite::params;
 use super::engine;
 use super::transaction::Tx;
 use crate::platform::id::{PeerId, SessionId};
+use crate::platform::process::ProcessKey;
 
 impl Tx<'_> {
     /// Sets until when a session of another host is served, in wall milliseconds. It is never shortened.
@@ -69,11 +70,13 @@ impl Tx<'_> {
     pub(crate) fn delete_waits_of_other_processes(
         &self,
         session: SessionId,
-        pid: i32,
+        process: ProcessKey,
     ) -> engine::Result<()> {
         self.sql
-            .prepare_cached("DELETE FROM wait WHERE session_id = ?1 AND pid IS DISTINCT FROM ?2")?
-            .run(params![session, pid])
+            .prepare_cached(
+                "DELETE FROM wait WHERE session_id = ?1 AND (pid IS DISTINCT FROM ?2 OR started IS DISTINCT FROM ?3)",
+            )?
+            .run(params![session, process.pid, process.started])
     }
 
     /// Stores the activity summary of a session of another host, as JSON; `None` removes it.
