@@ -178,7 +178,7 @@ impl Tx<'_> {
             .prepare_cached(
                 "UPDATE claim SET mode = ?2, session_id = ?3, note = coalesce(?4, note), lease_ms = ?5, boot = ?6,
                      claimed_monotonic_ms = ?7, claimed_at_ms = ?8,
-                     lease_until_monotonic_ms = CASE state WHEN 'held' THEN ?7 + ?5 END
+                     lease_until_monotonic_ms = CASE state WHEN 'held' THEN CAST(?7 AS INTEGER) + ?5 END
                  WHERE id = ?1",
             )?
             .run(params![

@@ -249,7 +249,7 @@ impl Tx<'_> {
     ) -> engine::Result<Vec<Message>> {
         let visible_sql = visible_ids_with_topics_sql(
             ":after",
-            "AND (:from IS NULL OR m.from_peer = :from) AND (:from_name IS NULL OR m.from_name = :from_name)",
+            "AND (CAST(:from AS TEXT) IS NULL OR m.from_peer = :from) AND (CAST(:from_name AS TEXT) IS NULL OR m.from_name = :from_name)",
         );
         self.sql
             .prepare_cached(&format!(

@@ -65,7 +65,7 @@ const WORK_ORDER: &str = "t.ended_at_ms IS NOT NULL, t.ended_at_ms DESC, t.prior
 
 /// The tasks of a project and those of a peer are each found by an index, and then filtered.
 const LISTING_FILTER: &str = "t.id IN (SELECT id FROM task WHERE project = :project UNION SELECT id FROM task WHERE assigned_to = :own)
-    AND (:status IS NULL OR t.status = :status) AND (:all OR t.assigned_to IS NOT DISTINCT FROM :assigned)";
+    AND (CAST(:status AS TEXT) IS NULL OR t.status = :status) AND (:all OR t.assigned_to IS NOT DISTINCT FROM :assigned)";
 
 fn json_list<T: DeserializeOwned>(row: &Row, column: &str) -> engine::Result<Vec<T>> {
     Ok(serde_json::from_str(row.get_ref(column)?.as_str()?).unwrap_or_default())

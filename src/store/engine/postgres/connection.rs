@@ -13,7 +13,7 @@ use super::super::error::{EngineError, Result};
 use super::super::served::{Access, Begun, ServedDatabase};
 use super::clock::DatabaseClock;
 use super::dialect::translate;
-use super::failure::{busy, failure, unusable};
+use super::failure::{busy, connect_failure, failure, unusable};
 use super::link;
 use super::listen::ChangeCounter;
 use super::location::PostgresLocation;
@@ -225,7 +225,7 @@ async fn open(
 ) -> Result<(Client, MeshSchema)> {
     let client = link::open_in_background(location, tls)
         .await
-        .map_err(|error| failure(location, error))?;
+        .map_err(|error| connect_failure(location, error))?;
     let mesh = enter(&client, location).await?;
     Ok((client, mesh))
 }

@@ -61,6 +61,8 @@ impl Translator<'_> {
                 let closing = self.closings.pop().unwrap_or(")");
                 self.replace(1, closing);
             }
+            // A hint for the planner of SQLite; an addition has a space on both sides.
+            '+' if self.rest[1..].starts_with(is_word) => self.replace(1, ""),
             _ if is_word(next) => self.translate_word(),
             _ => self.copy(next.len_utf8()),
         }
@@ -104,8 +106,8 @@ impl Translator<'_> {
             let hint = " BY ".len();
             self.rest = &after[hint + word_length(&after[hint..])..];
         } else if word == "json_each" {
-            self.closings.push(" AS jsonb))");
-            self.replace(length + 1, "jsonb_array_elements_text(CAST(");
+            self.closings.push(" AS TEXT) AS jsonb))");
+            self.replace(length + 1, "jsonb_array_elements_text(CAST(CAST(");
         } else if let Some((_, greatest)) = GREATEST
             .iter()
             .find(|(name, _)| *name == word && has_several_values(after))
@@ -173,7 +175,11 @@ mod tests {
         );
         assert_eq!(
             text("SELECT value FROM json_each(:topics) t CROSS JOIN m ON true"),
-            "SELECT value FROM jsonb_array_elements_text(CAST($1 AS jsonb)) t  JOIN m ON true"
+            "SELECT value FROM jsonb_array_elements_text(CAST(CAST($1 AS TEXT) AS jsonb)) t  JOIN m ON true"
+        );
+        assert_eq!(
+            text("SELECT a + b FROM t ORDER BY +name"),
+            "SELECT a + b FROM t ORDER BY name"
         );
         assert_eq!(
             text("SELECT CAST(sum(x) AS INTEGER) FROM sqlite_sequence ORDER BY rowid"),

@@ -2,6 +2,8 @@
 use std::error::Error as _;
 use std::sync::Arc;
 
+use tokio_postgres::error::DbError;
+
 use super::super::error::{EngineError, ServedError};
 use super::location::PostgresLocation;
 use crate::platform::FaultKind;
@@ -10,7 +12,30 @@ type Description = (FaultKind, String, &'static str);
 
 /// Returns the error of an operation on the server.
 pub(super) fn failure(location: &PostgresLocation, error: tokio_postgres::Error) -> EngineError {
-    let (kind, problem, hint) = describe(location, &error);
+    let description = match error.as_db_error() {
+        Some(reported) => describe(location, reported),
+        None => (FaultKind::Other, with_cause(&error), ""),
+    };
+    described(location, error, description)
+}
+
+/// Returns the error of opening a connection.
+pub(super) fn connect_failure(
+    location: &PostgresLocation,
+    error: tokio_postgres::Error,
+) -> EngineError {
+    let description = match error.as_db_error() {
+        Some(reported) => describe(location, reported),
+        None => describe_connection(location, &error),
+    };
+    described(location, error, description)
+}
+
+fn described(
+    location: &PostgresLocation,
+    error: tokio_postgres::Error,
+    (kind, problem, hint): Description,
+) -> EngineError {
     served(ServedError {
         kind,
         problem: format!("cannot use {location}: {problem}"),
@@ -52,10 +77,7 @@ fn served(error: ServedError) -> EngineError {
     EngineError::Served(Arc::new(error))
 }
 
-fn describe(location: &PostgresLocation, error: &tokio_postgres::Error) -> Description {
-    let Some(reported) = error.as_db_error() else {
-        return describe_connection(location, error);
-    };
+fn describe(location: &PostgresLocation, reported: &DbError) -> Description {
     let message = reported.message();
     match reported.code().code() {
         // lock_not_available, serialization_failure, deadlock_detected, query_canceled
@@ -113,14 +135,19 @@ pub(super) fn read_only() -> Description {
     )
 }
 
-/// Describes an error that the client has found. The library has no kind for a password that is asked for and not given.
-fn describe_connection(location: &PostgresLocation, error: &tokio_postgres::Error) -> Description {
-    let cause = error.source();
-    let text = match cause {
+fn with_cause(error: &tokio_postgres::Error) -> String {
+    match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
-    };
-    let is_network = cause.is_none_or(|cause| cause.is::<std::io::Error>());
+    }
+}
+
+/// Describes an error that the client has found. The library has no kind for a password that is asked for and not given.
+fn describe_connection(location: &PostgresLocation, error: &tokio_postgres::Error) -> Description {
+    let text = with_cause(error);
+    let is_network = error
+        .source()
+        .is_none_or(|cause| cause.is::<std::io::Error>());
     if !is_network && !location.has_password() {
         return (
             FaultKind::Permission,

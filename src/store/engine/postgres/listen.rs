@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::failure::failure;
+use super::failure::{connect_failure, failure};
 use super::link::{self, Messages};
 use super::location::PostgresLocation;
 use super::runtime::ConnectionRuntime;
@@ -132,7 +132,7 @@ impl Ear {
         let (client, mut messages) = match self.open().await {
             Ok(opened) => opened,
             Err(error) => {
-                let _ = ready.send(Err(failure(&self.location, error).into_fault()));
+                let _ = ready.send(Err(connect_failure(&self.location, error).into_fault()));
                 return;
             }
         };
