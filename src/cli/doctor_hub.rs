@@ -31,16 +31,7 @@ pub(super) fn check(settings: &Settings, paths: &InstallPaths, hub: &HubLocation
         let place = shown(&hub.certificate_file, &settings.home);
         findings.push(ok(format!("certificate of the hub: pinned ({place})")));
     }
-    let remote = paths.programs.join(REMOTE_PROGRAM);
-    if !remote.is_file() {
-        findings.push(problem(
-            format!(
-                "{} is missing: it connects to the hub",
-                shown(&remote, &settings.home)
-            ),
-            "install all programs into one folder, as `cargo install` does",
-        ));
-    }
+    findings.push(check_remote_program(settings, paths));
     findings.extend(check_other_builds(settings, paths, hub));
     findings
 }
@@ -55,6 +46,27 @@ pub(super) fn check_untrusted_settings(settings: &Settings) -> Vec<Finding> {
         )
     };
     settings.untrusted.iter().map(to_finding).collect()
+}
+
+fn check_remote_program(settings: &Settings, paths: &InstallPaths) -> Finding {
+    let path = paths.programs.join(REMOTE_PROGRAM);
+    let place = shown(&path, &settings.home);
+    let (wanted, fix) = (env!("CARGO_PKG_VERSION"), "reinstall all programs");
+    if !path.is_file() {
+        let fix = "install all programs into one folder, as `cargo install` does";
+        return problem(format!("{place} is missing: it connects to the hub"), fix);
+    }
+    match versions::version(Command::new(&path).current_dir(&settings.working_directory)) {
+        Some(version) if version == wanted => ok(format!("{REMOTE_PROGRAM} {version} ({place})")),
+        Some(version) => problem(
+            format!("{place} is version {version}, claude-mesh is {wanted}"),
+            fix,
+        ),
+        None => problem(
+            format!("{place} does not print its version, so it is of another build"),
+            fix,
+        ),
+    }
 }
 
 fn check_key(settings: &Settings, hub: &HubLocation) -> Finding {
