@@ -113,7 +113,7 @@ fn deny_edit(
     }
     let now = hooks::HookMesh::now(&*mirror);
     let mut shown = claim.clone();
-    shown.resource = local.clone();
+    shown.resource.clone_from(&local);
     let project_path = PathBuf::from(&project.path);
     Ok(Some(HookOutput::Deny(claim_denial(
         &shown,

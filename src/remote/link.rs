@@ -13,10 +13,12 @@ use crate::platform::id::SessionId;
 use crate::platform::process::ProcessKey;
 use crate::platform::project::Project;
 use crate::platform::{Settings, SystemClock};
-use crate::remote::hub_client::{HubClient, is_session_ended};
+use crate::remote::hub_client::HubClient;
 use crate::remote::hub_error::HubError;
 use crate::remote::mirror::SessionMirror;
 
+/// The name of the program in the fault log.
+pub(super) const PROGRAM: &str = "claude-mesh-remote";
 /// The longest pause between two tries to reach the hub.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The first pause.
@@ -213,12 +215,12 @@ impl Link {
                 self.mirror().drop_applied(last);
                 Ok(true)
             }
-            Err(error) if is_session_ended(&error) => {
+            Err(error) if error.is_session_ended() => {
                 self.session_ended(id);
                 Err(error)
             }
             // What the hub refuses once it refuses again.
-            Err(HubError::Refused { status, .. }) if status.is_client_error() => {
+            Err(HubError::Refused(refusal)) if refusal.status.is_client_error() => {
                 self.mirror().drop_applied(last);
                 Ok(true)
             }

@@ -40,8 +40,8 @@ pub(super) struct SessionMirror {
     activity: Option<String>,
     summary: ActivitySummary,
     waiting_calls: u32,
-    /// When the hub was last heard of, by the clock of this machine.
-    heard_monotonic_ms: i64,
+    /// When something last came from the hub, by the clock of this machine.
+    last_contact_monotonic_ms: i64,
 }
 
 /// What the hub has said last, with what was done since.
@@ -54,7 +54,7 @@ struct State {
 impl SessionMirror {
     pub(super) fn new(clock: Arc<SystemClock>) -> Self {
         Self {
-            heard_monotonic_ms: clock.now().monotonic_ms,
+            last_contact_monotonic_ms: clock.now().monotonic_ms,
             clock,
             state: None,
             queue: VecDeque::new(),
@@ -89,17 +89,17 @@ impl SessionMirror {
             state.apply(&queued.verb);
         }
         self.state = Some(state);
-        self.heard();
+        self.record_contact();
     }
 
-    /// Records that the hub was heard of.
-    pub(super) fn heard(&mut self) {
-        self.heard_monotonic_ms = self.clock.now().monotonic_ms;
+    /// Records that something came from the hub.
+    pub(super) fn record_contact(&mut self) {
+        self.last_contact_monotonic_ms = self.clock.now().monotonic_ms;
     }
 
-    /// Returns for how long the hub was not heard of, in milliseconds.
+    /// Returns for how long nothing came from the hub, in milliseconds.
     pub(super) fn silent_ms(&self) -> i64 {
-        self.clock.now().monotonic_ms - self.heard_monotonic_ms
+        self.clock.now().monotonic_ms - self.last_contact_monotonic_ms
     }
 
     /// Returns the session as the hub has described it last; `None` before that.

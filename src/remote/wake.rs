@@ -19,13 +19,13 @@ pub(super) async fn post(link: Arc<Link>, action: WakeAction) {
         return;
     };
     let (sender, text) = mcp::wake_text(&from, answers, &mail, granted);
-    let line = mcp::WakeLine {
+    let posted = mcp::WakeLine {
         nonce: &nonce,
         sender: &sender,
         text: &text,
     };
     let client = *link.client_process().borrow();
-    if let Err(problem) = mcp::post_wake_line(&link.settings, client, &line).await {
+    if let Err(problem) = mcp::post_wake_line(&link.settings, client, &posted).await {
         link.mirror()
             .record(SessionVerb::RecordWakeFailure { problem });
         link.send_soon();

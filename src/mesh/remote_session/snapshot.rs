@@ -5,7 +5,7 @@ use crate::mesh::claim::lease::expiry_reason;
 use crate::mesh::claim::owner::Owner;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
-use crate::mesh::message::list::unmentioned_mail;
+use crate::mesh::message::list::{UnmentionedMail, unmentioned_mail};
 use crate::mesh::peer::directory::PeerScope;
 use crate::mesh::question::inbox::{Inbox, inbox};
 use crate::mesh::session::SessionHandle;
@@ -69,7 +69,7 @@ impl Mesh {
             let mail = if pending.has_new_mail {
                 unmentioned_mail(read, &me)?
             } else {
-                Default::default()
+                UnmentionedMail::default()
             };
             pending.mail = mail.messages;
             Ok(SessionSnapshot {
