@@ -1,5 +1,5 @@
-//! Checks for `doctor` what a folder needs whose mesh is at a hub: key, certificate, programs that know hubs. It connects to
-//! nothing.
+//! Checks for `doctor` what a folder needs whose mesh is at a hub: key, certificate, no program from before hubs. It connects
+//! to nothing.
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,7 +31,6 @@ pub(super) fn check(settings: &Settings, paths: &InstallPaths, hub: &HubLocation
         let place = shown(&hub.certificate_file, &settings.home);
         findings.push(ok(format!("certificate of the hub: pinned ({place})")));
     }
-    findings.push(check_remote_program(settings, paths));
     findings.extend(check_other_builds(settings, paths, hub));
     findings
 }
@@ -46,27 +45,6 @@ pub(super) fn check_untrusted_settings(settings: &Settings) -> Vec<Finding> {
         )
     };
     settings.untrusted.iter().map(to_finding).collect()
-}
-
-fn check_remote_program(settings: &Settings, paths: &InstallPaths) -> Finding {
-    let path = paths.programs.join(REMOTE_PROGRAM);
-    let place = shown(&path, &settings.home);
-    let (wanted, fix) = (env!("CARGO_PKG_VERSION"), "reinstall all programs");
-    if !path.is_file() {
-        let fix = "install all programs into one folder, as `cargo install` does";
-        return problem(format!("{place} is missing: it connects to the hub"), fix);
-    }
-    match versions::version(Command::new(&path).current_dir(&settings.working_directory)) {
-        Some(version) if version == wanted => ok(format!("{REMOTE_PROGRAM} {version} ({place})")),
-        Some(version) => problem(
-            format!("{place} is version {version}, claude-mesh is {wanted}"),
-            fix,
-        ),
-        None => problem(
-            format!("{place} does not print its version, so it is of another build"),
-            fix,
-        ),
-    }
 }
 
 fn check_key(settings: &Settings, hub: &HubLocation) -> Finding {
