@@ -65,7 +65,7 @@ impl Mesh {
 
     /// Returns a mark of the state of the mesh: another one after any commit by any program.
     #[cfg(feature = "hub")]
-    pub fn change_mark(&self) -> std::result::Result<crate::store::ChangeMark, Fault> {
+    pub fn change_mark(&mut self) -> std::result::Result<crate::store::ChangeMark, Fault> {
         self.store.change_mark()
     }
 
@@ -100,7 +100,7 @@ impl Mesh {
             }
             write.wake(tx.sessions_waiting_for_events()?);
             write.wake_unnotified()?;
-            Ok((outcome, write.into_wakeups()))
+            Ok((outcome, write.into_wakeups(tx)))
         })?;
         #[cfg(feature = "hub")]
         {
