@@ -252,7 +252,7 @@ impl HubMesh {
         })
     }
 
-    /// Renews the leases of the sessions on other hosts that were heard of. Returns the time until that is due again, `None`
+    /// Renews the leases of the sessions on other hosts whose programs reach the hub. Returns the time until that is due again, `None`
     /// if there is no such session.
     async fn renew_leases(&self) -> Option<Duration> {
         let (mut served, mut any) = (Vec::new(), false);

@@ -137,7 +137,7 @@ impl HubSession {
         *self.remote.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
     }
 
-    /// Returns whether its program was heard of within the last lease: a call runs, a stream listens, or a request came.
+    /// Returns whether its program has reached the hub within the last lease: a call runs, a stream listens, or a request came.
     pub(super) fn is_served(&self, now: &Moment) -> bool {
         let last_ms = self.last_request_monotonic_ms.load(Ordering::Relaxed);
         self.in_use.load(Ordering::Relaxed) > 0

@@ -1,13 +1,12 @@
 //! Calls a tool at the hub. A call that writes carries a key of its own, so that it is carried out once although its
 //! connection breaks and it is sent again.
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::platform::clock::rfc3339;
+use crate::platform::clock::{Clock, rfc3339};
 use crate::remote::arguments::git_facts;
-use crate::remote::hub_client::is_session_ended;
 use crate::remote::hub_error::HubError;
 use crate::remote::link::{Link, next_pause};
 use crate::remote::registration;
@@ -33,7 +32,7 @@ pub(super) async fn call(
     tool: &ToolEntry,
     arguments: &JsonObject,
 ) -> CallOutcome {
-    let began = Instant::now();
+    let began_ms = link.clock.now().monotonic_ms;
     let retry_for = RETRY_FOR.max(wait_of(tool.name, arguments));
     let attempt = Attempt {
         link,
@@ -50,19 +49,19 @@ pub(super) async fn call(
         };
         may_be_stored |= matches!(error, HubError::Broken { .. });
         match &error {
-            HubError::Refused { body, .. }
-                if !error.is_transient() && !is_session_ended(&error) =>
-            {
-                return CallOutcome::Refused(body.clone());
+            HubError::Refused(refusal) if !error.is_transient() && !error.is_session_ended() => {
+                return CallOutcome::Refused(refusal.body.clone());
             }
-            _ if is_session_ended(&error) || error.is_transient() => {}
+            _ if error.is_session_ended() || error.is_transient() => {}
             _ => return CallOutcome::Refused(storage_error(link, &error, false)),
         }
         failures += 1;
         let pause = next_pause(failures);
-        if began.elapsed() + pause > retry_for {
+        let elapsed_ms = link.clock.now().monotonic_ms - began_ms;
+        let elapsed = Duration::from_millis(u64::try_from(elapsed_ms).unwrap_or(0));
+        if elapsed + pause > retry_for {
             return CallOutcome::Refused(match error {
-                HubError::Refused { body, .. } => body,
+                HubError::Refused(refusal) => refusal.body,
                 error => storage_error(link, &error, may_be_stored),
             });
         }
@@ -109,7 +108,7 @@ impl Attempt<'_> {
         let response = match sent {
             Ok(response) => response,
             Err(error) => {
-                if is_session_ended(&error) {
+                if error.is_session_ended() {
                     link.session_ended(session);
                 } else if matches!(
                     error,

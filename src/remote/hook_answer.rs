@@ -1,13 +1,15 @@
 //! Answers the hooks of the session from the mirror of its state.
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::claude_code::{HookEvent, HookOutput, HookPayload};
-use crate::hooks::{self, HookCall, StartText, claim_denial};
+use crate::hooks::{self, HookCall, HookMesh, StartText, claim_denial};
 use crate::mesh::{Inbox, SessionVerb, file_resource};
 use crate::model::Result;
+use crate::platform::host_path;
 use crate::platform::project::Project;
 use crate::remote::link::Link;
+use crate::store::Claim;
 
 /// A mirror that was not refreshed for longer does not deny edits, in milliseconds.
 const CLAIMS_STALE_MS: i64 = 30_000;
@@ -31,15 +33,19 @@ pub(super) fn answer(link: &Arc<Link>, payload: &[u8]) -> String {
 
 fn output(link: &Arc<Link>, call: &HookCall) -> Result<Option<HookOutput>> {
     match &call.event {
-        HookEvent::Started { .. } => Ok(Some(HookOutput::Context(start_text(link)))),
-        HookEvent::Prompted { .. } => deliver(link, call, "busy"),
-        HookEvent::Stopping { .. } => deliver(link, call, "idle"),
+        HookEvent::Started { session } => {
+            attach(link, session.as_deref());
+            let is_silent = !call.is_addressable();
+            Ok((!is_silent).then(|| HookOutput::Context(start_text(link, call))))
+        }
+        HookEvent::Prompted { .. } | HookEvent::Stopping { .. } => deliver(link, call),
         HookEvent::Ended {
-            client_continues, ..
+            session,
+            client_continues,
+            ..
         } => {
             if *client_continues {
-                link.mirror().record(SessionVerb::DetachClientSession);
-                link.send_soon();
+                detach(link, session.as_deref());
             }
             Ok(None)
         }
@@ -51,19 +57,54 @@ fn output(link: &Arc<Link>, call: &HookCall) -> Result<Option<HookOutput>> {
     }
 }
 
-fn deliver(link: &Arc<Link>, call: &HookCall, activity: &str) -> Result<Option<HookOutput>> {
+/// Records which conversation the client goes on with.
+fn attach(link: &Link, client_session: Option<&str>) {
     let mut mirror = link.mirror();
-    mirror.set_activity(activity);
-    let Some(me) = mirror.me() else {
-        return Ok(None);
+    let Some(client_session) = client_session else {
+        return;
     };
-    let output = hooks::deliver(call, &mut *mirror, &me);
+    // Before the first snapshot the registration says it.
+    if mirror.me().is_some() && mirror.client_session() != Some(client_session) {
+        mirror.record(SessionVerb::AttachClientSession {
+            client_session: client_session.to_owned(),
+            given_name: None,
+        });
+        link.send_soon();
+    }
+}
+
+/// Records that a conversation has ended, if it is the one that the session is registered with.
+fn detach(link: &Link, client_session: Option<&str>) {
+    let mut mirror = link.mirror();
+    let is_other = matches!(
+        (mirror.client_session(), client_session),
+        (Some(current), Some(ended)) if current != ended
+    );
+    if !is_other {
+        mirror.forget_activity_summary();
+        mirror.record(SessionVerb::DetachClientSession);
+        link.send_soon();
+    }
+}
+
+fn deliver(link: &Arc<Link>, call: &HookCall) -> Result<Option<HookOutput>> {
+    if !call.is_addressable() {
+        return Ok(None);
+    }
+    let mut mirror = link.mirror();
+    let output = match mirror.addressable() {
+        Some(me) => hooks::deliver(call, &mut *mirror, &me),
+        None => Ok(None),
+    };
+    // A turn that a Stop hook continues goes on.
+    let ends = matches!(call.event, HookEvent::Stopping { .. }) && !matches!(output, Ok(Some(_)));
+    mirror.set_activity(if ends { "idle" } else { "busy" });
     link.send_soon();
     output
 }
 
 /// Returns what the model of the session gets at its start.
-fn start_text(link: &Link) -> String {
+fn start_text(link: &Link, call: &HookCall) -> String {
     let mut mirror = link.mirror();
     let Some(me) = mirror.me() else {
         return format!(
@@ -72,13 +113,17 @@ fn start_text(link: &Link) -> String {
         );
     };
     let start = link.start();
-    let inbox = hooks::HookMesh::inbox(&mut *mirror, &me).unwrap_or_else(|_| Inbox::default());
+    let inbox = mirror.inbox(&me).unwrap_or_else(|_| Inbox::default());
     StartText {
         me: &me,
         others: &start.others,
         inbox: &inbox,
         unread: mirror.unread(),
-        memories: start.memories,
+        memories: if call.lists_tool_set("memory") {
+            start.memories
+        } else {
+            0
+        },
     }
     .text()
 }
@@ -89,19 +134,16 @@ fn deny_edit(
     folder: &Path,
     file: &Path,
 ) -> Result<Option<HookOutput>> {
-    let mirror = link.mirror();
+    let mut mirror = link.mirror();
     let Some(me) = mirror.me() else {
         return Ok(None);
     };
     // The resource is the one that the hub has stored: the path of this machine, with the host of its key.
     let local = file_resource(folder, file)?;
     let path = local.trim_start_matches("file:");
-    let host = me
-        .project
-        .as_deref()
-        .and_then(crate::platform::host_path::host_of);
+    let host = me.project.as_deref().and_then(host_path::host_of);
     let resource = host.map_or_else(|| local.clone(), |host| format!("file://{host}{path}"));
-    let Some(claim) = mirror.claim_on(&resource) else {
+    let Some(claim) = mirror.claim_on(&resource).cloned() else {
         return Ok(None);
     };
     if mirror.silent_ms() > CLAIMS_STALE_MS {
@@ -109,15 +151,15 @@ fn deny_edit(
             "claude-mesh: the mesh at {} is out of reach, so it is not known whether {path} is still claimed by \"{}\"; the edit goes on.",
             link.hub.url, claim.peer_name
         );
-        return Ok(Some(HookOutput::Message(text)));
+        return Ok(mirror
+            .tell_stale(&claim)
+            .then_some(HookOutput::Message(text)));
     }
-    let now = hooks::HookMesh::now(&*mirror);
-    let mut shown = claim.clone();
-    shown.resource = local.clone();
-    let project_path = PathBuf::from(&project.path);
-    Ok(Some(HookOutput::Deny(claim_denial(
-        &shown,
-        &now,
-        &project_path,
-    ))))
+    let now = mirror.now();
+    let shown = Claim {
+        resource: local,
+        ..claim
+    };
+    let text = claim_denial(&shown, &now, &project.path);
+    Ok(Some(HookOutput::Deny(text)))
 }

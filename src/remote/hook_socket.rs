@@ -9,8 +9,7 @@ use crate::hooks::{self, HookRequest, socket_path, sockets_folder};
 use crate::platform::process::ProcessKey;
 use crate::platform::{fault_log, permissions};
 use crate::remote::hook_answer::answer;
-use crate::remote::link::Link;
-use crate::remote::program::PROGRAM;
+use crate::remote::link::{self, Link};
 
 /// No event of Claude Code is nearly as large.
 const PAYLOAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -26,7 +25,7 @@ pub(super) async fn answer_hooks(link: Arc<Link>) {
     let listener = match listen(&link, process) {
         Ok(listener) => listener,
         Err(problem) => {
-            return fault_log::append(&link.settings.mesh_home, PROGRAM, &problem);
+            return fault_log::append(&link.settings.mesh_home, link::PROGRAM, &problem);
         }
     };
     while let Ok((stream, _)) = listener.accept().await {
@@ -66,8 +65,8 @@ async fn serve(link: Arc<Link>, mut stream: UnixStream) {
     let Some(end) = request.iter().position(|byte| *byte == b'\n') else {
         return;
     };
-    let (line, payload) = request.split_at(end);
-    let output = match HookRequest::of_line(&String::from_utf8_lossy(line)) {
+    let (first_line, payload) = request.split_at(end);
+    let output = match HookRequest::of_line(&String::from_utf8_lossy(first_line)) {
         Some(HookRequest::Run) => answer(&link, &payload[1..]),
         Some(HookRequest::Wait) => tokio::select! {
             text = wait_for_wake(&link) => text,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::{Method, Request, Response, StatusCode, header};
+use hyper::{Method, Request, Response, header};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -140,7 +140,7 @@ impl HubClient {
             .body(Full::new(body))
             .map_err(|error| HubError::UnusableUrl(error.to_string()))?;
         let response = self.client.request(request).await;
-        let response = response.map_err(|error| HubError::of_connection(&self.url, error))?;
+        let response = response.map_err(|error| HubError::of_connection(&self.url, &error))?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -167,11 +167,6 @@ impl HubClient {
         })?;
         Ok(collected.to_bytes())
     }
-}
-
-/// Returns whether a status says that the session is to be registered again.
-pub(super) fn is_session_ended(error: &HubError) -> bool {
-    matches!(error, HubError::Refused { status, code, .. } if *status == StatusCode::CONFLICT && code == "session_ended")
 }
 
 /// Reads the key of a file that only its owner can read.

@@ -49,24 +49,29 @@ pub enum HubError {
     #[error("{0} does not answer as a hub of claude-mesh")]
     NotAHub(String),
     /// The hub refuses the request.
-    #[error("{message}")]
-    Refused {
-        /// The HTTP status.
-        status: StatusCode,
-        /// The code of the error object.
-        code: String,
-        /// Its message.
-        message: String,
-        /// Its hint.
-        hint: String,
-        /// The whole error object.
-        body: Value,
-    },
+    #[error("{0}")]
+    Refused(Box<HubRefusal>),
+}
+
+/// The refusal of a request by a hub.
+#[derive(Debug, Clone, Error)]
+#[error("{message}")]
+pub struct HubRefusal {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The code of the error object.
+    pub code: String,
+    /// Its message.
+    pub message: String,
+    /// Its hint.
+    pub hint: String,
+    /// The whole error object.
+    pub body: Value,
 }
 
 impl HubError {
     /// Returns what the error of a client says about the connection.
-    pub(super) fn of_connection(url: &str, error: hyper_util::client::legacy::Error) -> Self {
+    pub(super) fn of_connection(url: &str, error: &hyper_util::client::legacy::Error) -> Self {
         let mut problem = error.to_string();
         let mut source = error.source();
         let mut is_certificate = false;
@@ -92,13 +97,13 @@ impl HubError {
         };
         let text = |key: &str| body["error"][key].as_str().map(str::to_owned);
         match (text("code"), text("message")) {
-            (Some(code), Some(message)) => Self::Refused {
+            (Some(code), Some(message)) => Self::Refused(Box::new(HubRefusal {
                 status,
                 code,
                 message,
                 hint: text("hint").unwrap_or_default(),
                 body,
-            },
+            })),
             _ => Self::NotAHub(url.to_owned()),
         }
     }
@@ -107,8 +112,8 @@ impl HubError {
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Broken { .. } => true,
-            Self::Refused { status, .. } => {
-                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            Self::Refused(refusal) => {
+                refusal.status.is_server_error() || refusal.status == StatusCode::TOO_MANY_REQUESTS
             }
             _ => false,
         }
@@ -124,7 +129,12 @@ impl HubError {
             Self::Unreachable { .. } | Self::Broken { .. } => "Look whether the network is there and `claude-mesh serve` runs at the hub.".into(),
             Self::Certificate { .. } => "Join again with `--certificate F`, the certificate of the hub in PEM, or give the hub one that this machine trusts.".into(),
             Self::NotAHub(_) => "Check the URL; `claude-mesh serve` prints it.".into(),
-            Self::Refused { hint, .. } => hint.clone(),
+            Self::Refused(refusal) => refusal.hint.clone(),
         }
+    }
+
+    /// Returns whether the session is to be registered again.
+    pub(super) fn is_session_ended(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.status == StatusCode::CONFLICT && refusal.code == "session_ended")
     }
 }

@@ -2,8 +2,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::Method;
-use serde::Deserialize;
+use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
@@ -12,11 +11,14 @@ use crate::platform::hub_location::HubLocation;
 use crate::platform::id::SessionId;
 use crate::platform::process::ProcessKey;
 use crate::platform::project::Project;
-use crate::platform::{Settings, SystemClock};
-use crate::remote::hub_client::{HubClient, is_session_ended};
+use crate::platform::{Clock, Settings, SystemClock, fault_log};
+use crate::remote::hub_client::HubClient;
 use crate::remote::hub_error::HubError;
 use crate::remote::mirror::SessionMirror;
+use crate::remote::verb_queue::NumberedVerb;
 
+/// The name of the program in the fault log.
+pub(super) const PROGRAM: &str = "claude-mesh-remote";
 /// The longest pause between two tries to reach the hub.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The first pause.
@@ -52,7 +54,7 @@ impl Link {
             hub,
             project: Mutex::new(project),
             client: Mutex::default(),
-            mirror: Mutex::new(SessionMirror::new(Arc::clone(&clock))),
+            mirror: Mutex::new(SessionMirror::new(Arc::clone(&clock) as Arc<dyn Clock>)),
             clock,
             start: Mutex::default(),
             session: watch::Sender::new(None),
@@ -149,7 +151,6 @@ impl Link {
 
     /// Records that the hub is out of reach.
     pub(super) fn not_reached(&self, error: &HubError) {
-        use crate::platform::Clock;
         self.unreachable.send_if_modified(|since| {
             let is_new = since.is_none();
             if is_new {
@@ -184,60 +185,83 @@ impl Link {
         }
     }
 
-    /// Sends the oldest verbs. Returns whether there were any.
+    /// Sends the oldest verbs and what the session does. Returns whether there was something to send.
     async fn send_batch(&self) -> Result<bool, HubError> {
-        #[derive(Deserialize)]
-        struct Applied {
-            #[serde(rename = "results")]
-            _results: Vec<Value>,
-        }
-        let (verbs, activity) = {
-            let mirror = self.mirror();
-            (mirror.unsent(), mirror.activity().map(str::to_owned))
-        };
-        let Some(last) = verbs.last().map(|verb| verb.number) else {
-            return Ok(false);
-        };
         let mut session = self.session();
         let Ok(Some(id)) = session.wait_for(Option::is_some).await.map(|id| *id) else {
             return Ok(false);
         };
+        let (verbs, activity) = {
+            let mirror = self.mirror();
+            let verbs = mirror.unsent();
+            if verbs.is_empty() && !mirror.has_unsent_activity() {
+                return Ok(false);
+            }
+            (verbs, mirror.activity().map(str::to_owned))
+        };
+        let sent = self.send(id, &activity, &verbs).await;
+        match sent {
+            Ok(()) => self.confirm(&activity, &verbs),
+            Err(HubError::Refused(refusal)) if refusal.status == StatusCode::BAD_REQUEST => {
+                self.send_one_by_one(id, &activity, verbs).await?;
+            }
+            Err(error) => return Err(self.send_failed(id, error)),
+        }
+        Ok(true)
+    }
+
+    /// Sends verbs of which the hub refuses one: it refuses that again, and carries out the others.
+    async fn send_one_by_one(
+        &self,
+        id: SessionId,
+        activity: &Option<String>,
+        verbs: Vec<NumberedVerb>,
+    ) -> Result<(), HubError> {
+        for verb in verbs {
+            let number = verb.number;
+            let one = [verb];
+            match self.send(id, activity, &one).await {
+                Ok(()) => self.confirm(activity, &one),
+                Err(HubError::Refused(refusal)) if refusal.status == StatusCode::BAD_REQUEST => {
+                    let problem = format!("the hub refuses what a hook has done: {refusal}");
+                    fault_log::append(&self.settings.mesh_home, PROGRAM, &problem);
+                    self.mirror().queue().remove(number);
+                }
+                Err(error) => return Err(self.send_failed(id, error)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        id: SessionId,
+        activity: &Option<String>,
+        verbs: &[NumberedVerb],
+    ) -> Result<(), HubError> {
         let path = format!("/v1/remote/sessions/{id}/verbs");
         let body = json!({ "activity": activity, "verbs": verbs });
         let client = self.client()?;
-        match client
-            .call::<Applied>(Method::POST, &path, Some(&body))
-            .await
-        {
-            Ok(_) => {
-                self.mirror().drop_applied(last);
-                Ok(true)
-            }
-            Err(error) if is_session_ended(&error) => {
-                self.session_ended(id);
-                Err(error)
-            }
-            // What the hub refuses once it refuses again.
-            Err(HubError::Refused { status, .. }) if status.is_client_error() => {
-                self.mirror().drop_applied(last);
-                Ok(true)
-            }
-            Err(error) => Err(error),
+        let sent = client.call::<Value>(Method::POST, &path, Some(&body)).await;
+        sent.map(drop)
+    }
+
+    fn confirm(&self, activity: &Option<String>, verbs: &[NumberedVerb]) {
+        let mut mirror = self.mirror();
+        mirror.confirm_activity(activity.clone());
+        if let Some(last) = verbs.last() {
+            mirror.queue().confirm_sent(last.number);
         }
     }
 
-    /// Tells the hub what the session does, apart from any verb.
-    pub(super) async fn send_activity(&self, activity: &str) -> Result<(), HubError> {
-        let Some(id) = *self.session.borrow() else {
-            return Ok(());
-        };
-        let path = format!("/v1/remote/sessions/{id}/verbs");
-        let body = json!({ "activity": activity, "verbs": [] });
-        let client = self.client()?;
-        client
-            .call::<Value>(Method::POST, &path, Some(&body))
-            .await
-            .map(drop)
+    /// Nothing is dropped: it is sent again when the hub is in reach, or a key is there that it accepts.
+    fn send_failed(&self, id: SessionId, error: HubError) -> HubError {
+        if error.is_session_ended() {
+            self.session_ended(id);
+        } else if !error.is_transient() {
+            self.forget_client();
+        }
+        error
     }
 
     /// Ends the session at the hub.

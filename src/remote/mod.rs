@@ -15,10 +15,12 @@ mod hub_client;
 mod hub_error;
 mod link;
 mod mirror;
+mod mirror_state;
 mod program;
 mod registration;
 mod server;
 mod stream;
+mod verb_queue;
 mod wake;
 
 pub use hub_client::{HubDescription, verify};

@@ -8,12 +8,10 @@ use crate::mcp;
 use crate::platform::isolation::MeshAddress;
 use crate::platform::project::Project;
 use crate::platform::{Fault, FaultKind, Settings, fault_log, version};
-use crate::remote::link::Link;
+use crate::remote::link::{Link, PROGRAM};
 use crate::remote::server::RemoteServer;
 use crate::remote::{hook_socket, wake};
 
-/// The name of the program in the fault log.
-pub(super) const PROGRAM: &str = "claude-mesh-remote";
 /// How long the end of a session waits for the hub; the client kills a server that ends slowly.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -23,7 +21,7 @@ pub fn run() -> ExitCode {
         let _ = std::io::stdout().lock().write_all(line.as_bytes());
         return ExitCode::SUCCESS;
     }
-    let link = Settings::of_this_process().and_then(|settings| link_of(settings));
+    let link = Settings::of_this_process().and_then(link_of);
     if let Err(fault) = &link {
         report(&format!("{fault}; {}", fault.hint));
     }

@@ -52,11 +52,7 @@ pub(super) async fn ensure_registered(link: &Link, agent: &str) -> Result<Sessio
         link.forget_client();
     })?;
     link.reached();
-    let is_same = link
-        .mirror()
-        .me()
-        .is_none_or(|me| me.session == joined.session);
-    link.mirror().begin(joined.applied_verb, is_same);
+    link.mirror().begin(joined.session, joined.applied_verb);
     link.set_start(joined.start);
     link.set_client_process(process);
     link.set_session(Some(joined.session));

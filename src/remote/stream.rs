@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use crate::mesh::{SessionSnapshot, SnapshotClock};
 use crate::platform::id::SessionId;
-use crate::remote::hub_client::is_session_ended;
 use crate::remote::hub_error::HubError;
 use crate::remote::link::{Link, next_pause};
 use crate::remote::{registration, wake};
@@ -46,7 +45,7 @@ async fn follow_once(link: &Arc<Link>, agent: &str) -> Result<(), HubError> {
     let path = format!("/v1/remote/sessions/{session}/stream");
     let response = client.send(Method::GET, &path, None, &[]).await;
     let response = response.inspect_err(|error| {
-        if is_session_ended(error) {
+        if error.is_session_ended() {
             link.session_ended(session);
         } else if !error.is_transient() {
             link.forget_client();
@@ -58,7 +57,7 @@ async fn follow_once(link: &Arc<Link>, agent: &str) -> Result<(), HubError> {
         buffer: Vec::new(),
     };
     while let Some((event, data)) = frames.next(client.url()).await? {
-        link.mirror().heard();
+        link.mirror().record_contact();
         handle(link, session, &event, &data);
     }
     Ok(())

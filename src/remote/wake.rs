@@ -19,13 +19,13 @@ pub(super) async fn post(link: Arc<Link>, action: WakeAction) {
         return;
     };
     let (sender, text) = mcp::wake_text(&from, answers, &mail, granted);
-    let line = mcp::WakeLine {
+    let posted = mcp::WakeLine {
         nonce: &nonce,
         sender: &sender,
         text: &text,
     };
     let client = *link.client_process().borrow();
-    if let Err(problem) = mcp::post_wake_line(&link.settings, client, &line).await {
+    if let Err(problem) = mcp::post_wake_line(&link.settings, client, &posted).await {
         link.mirror()
             .record(SessionVerb::RecordWakeFailure { problem });
         link.send_soon();
@@ -49,11 +49,9 @@ pub(super) async fn report_activity(link: Arc<Link>) {
         let Some(status) = entry.and_then(|entry| entry.status) else {
             continue;
         };
-        if matches!(status.as_str(), "busy" | "idle" | "waiting")
-            && link.mirror().set_activity(&status)
-        {
-            // The next snapshot brings the next try.
-            let _ = link.send_activity(&status).await;
+        if matches!(status.as_str(), "busy" | "idle" | "waiting") {
+            link.mirror().set_activity(&status);
+            link.send_soon();
         }
     }
 }
