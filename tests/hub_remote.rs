@@ -4,6 +4,14 @@ use serde_json::{Value, json};
 
 use crate::support::{Hub, OtherHost, World};
 
+fn count_rows(world: &World, table: &str) -> i64 {
+    let count = format!("SELECT count(*) FROM {table}");
+    world
+        .rows()
+        .query_row(&count, [], |row| row.get(0))
+        .unwrap()
+}
+
 #[test]
 fn sessions_of_two_hosts_ask_and_answer_each_other() {
     let world = World::new();
@@ -159,12 +167,7 @@ fn repeated_call_is_carried_out_once_and_gets_its_result() {
         (status, &refused["error"]["code"]),
         (400, &json!("invalid_argument"))
     );
-    let messages = world
-        .rows()
-        .query_row("SELECT count(*) FROM message", [], |row| {
-            row.get::<_, i64>(0)
-        });
-    assert_eq!(messages.unwrap(), 2);
+    assert_eq!(count_rows(&world, "message"), 2);
 }
 
 #[test]
@@ -241,12 +244,7 @@ fn hub_killed_during_an_ask_keeps_question_session_and_claim() {
             "{answered}"
         );
     });
-    let questions = world
-        .rows()
-        .query_row("SELECT count(*) FROM question", [], |row| {
-            row.get::<_, i64>(0)
-        });
-    assert_eq!(questions.unwrap(), 1, "it was asked once");
+    assert_eq!(count_rows(&world, "question"), 1, "it was asked once");
     let claims = web_again.call("claims", json!({ "resource": "port:1" }));
     assert_eq!(claims["claims"][0]["holders"][0]["peer"], "web", "{claims}");
 }

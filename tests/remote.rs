@@ -161,7 +161,7 @@ fn wrong_key_is_reported_by_every_call() {
     let world = World::new();
     let hub = Hub::start(&world);
     let laptop = World::new();
-    crate::support::join(&laptop, hub.url(), "cmk_wrong");
+    crate::support::join_home(&laptop.home(), hub.url(), "cmk_wrong");
     let ada = laptop.bare_session("ada", &[]);
     ada.discover();
     let refused = ada.call("list_peers", json!({}));

@@ -155,6 +155,7 @@ fn deny_edit(
             .tell_stale(&claim)
             .then_some(HookOutput::Message(text)));
     }
+<<<<<<< HEAD
     let now = mirror.now();
     let shown = Claim {
         resource: local,
@@ -162,4 +163,15 @@ fn deny_edit(
     };
     let text = claim_denial(&shown, &now, &project.path);
     Ok(Some(HookOutput::Deny(text)))
+=======
+    let now = hooks::HookMesh::now(&*mirror);
+    let mut shown = claim.clone();
+    shown.resource.clone_from(&local);
+    let project_path = PathBuf::from(&project.path);
+    Ok(Some(HookOutput::Deny(claim_denial(
+        &shown,
+        &now,
+        &project_path,
+    ))))
+>>>>>>> main
 }

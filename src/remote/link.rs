@@ -11,7 +11,11 @@ use crate::platform::hub_location::HubLocation;
 use crate::platform::id::SessionId;
 use crate::platform::process::ProcessKey;
 use crate::platform::project::Project;
+<<<<<<< HEAD
 use crate::platform::{Clock, Settings, SystemClock, fault_log};
+=======
+use crate::platform::{Settings, SystemClock};
+>>>>>>> main
 use crate::remote::hub_client::HubClient;
 use crate::remote::hub_error::HubError;
 use crate::remote::mirror::SessionMirror;
@@ -242,6 +246,7 @@ impl Link {
         let path = format!("/v1/remote/sessions/{id}/verbs");
         let body = json!({ "activity": activity, "verbs": verbs });
         let client = self.client()?;
+<<<<<<< HEAD
         let sent = client.call::<Value>(Method::POST, &path, Some(&body)).await;
         sent.map(drop)
     }
@@ -251,6 +256,26 @@ impl Link {
         mirror.confirm_activity(activity.clone());
         if let Some(last) = verbs.last() {
             mirror.queue().confirm_sent(last.number);
+=======
+        match client
+            .call::<Applied>(Method::POST, &path, Some(&body))
+            .await
+        {
+            Ok(_) => {
+                self.mirror().drop_applied(last);
+                Ok(true)
+            }
+            Err(error) if error.is_session_ended() => {
+                self.session_ended(id);
+                Err(error)
+            }
+            // What the hub refuses once it refuses again.
+            Err(HubError::Refused(refusal)) if refusal.status.is_client_error() => {
+                self.mirror().drop_applied(last);
+                Ok(true)
+            }
+            Err(error) => Err(error),
+>>>>>>> main
         }
     }
 

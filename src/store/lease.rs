@@ -20,6 +20,15 @@ impl Tx<'_> {
             .map(drop)
     }
 
+    /// Returns whether a session of another host has not ended.
+    pub(crate) fn has_leased_sessions(&self) -> engine::Result<bool> {
+        self.sql.query_row(
+            "SELECT EXISTS (SELECT 1 FROM session WHERE lease_until_ms IS NOT NULL AND ended_at_ms IS NULL)",
+            [],
+            |row| row.get(0),
+        )
+    }
+
     /// Extends the leases of all sessions that have not ended: while no hub ran, none of them could be renewed.
     pub(crate) fn extend_session_leases(&self, lease_until_ms: i64) -> engine::Result<()> {
         self.sql

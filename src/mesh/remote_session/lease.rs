@@ -62,6 +62,9 @@ impl Mesh {
     /// Extends the leases of all sessions on other hosts that have not ended, because a hub begins: while none ran, their
     /// programs could not reach the mesh.
     pub fn extend_leases_at_start(&mut self) -> Result<()> {
+        if !self.read(|read| Ok(read.tx.has_leased_sessions()?))? {
+            return Ok(());
+        }
         self.write(|write| {
             let lease_until_ms = write.tx.now.wall_ms + SESSION_LEASE_MS;
             Ok(write.tx.extend_session_leases(lease_until_ms)?)
