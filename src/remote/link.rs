@@ -2,8 +2,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::{Method, StatusCode};
-use serde_json::{Value, json};
+use hyper::Method;
+use serde_json::Value;
 use tokio::sync::{Notify, watch};
 
 use crate::mesh::StartFacts;
@@ -11,20 +11,16 @@ use crate::platform::hub_location::HubLocation;
 use crate::platform::id::SessionId;
 use crate::platform::process::ProcessKey;
 use crate::platform::project::Project;
-<<<<<<< HEAD
-use crate::platform::{Clock, Settings, SystemClock, fault_log};
-=======
-use crate::platform::{Settings, SystemClock};
->>>>>>> main
+use crate::platform::{Clock, Settings, SystemClock};
 use crate::remote::hub_client::HubClient;
 use crate::remote::hub_error::HubError;
 use crate::remote::mirror::SessionMirror;
-use crate::remote::verb_queue::NumberedVerb;
+use crate::remote::waiting_hook::WaitingHook;
 
 /// The name of the program in the fault log.
 pub(super) const PROGRAM: &str = "claude-mesh-remote";
 /// The longest pause between two tries to reach the hub.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The first pause.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 
@@ -42,8 +38,10 @@ pub(super) struct Link {
     client_process: watch::Sender<Option<ProcessKey>>,
     /// Serializes registrations.
     pub(super) registering: tokio::sync::Mutex<()>,
-    /// Notified when verbs are queued.
-    queued: Notify,
+    /// Notified when something is to be sent.
+    pub(super) queued: Notify,
+    /// The waiting hook beside the client.
+    pub(super) waiting_hook: WaitingHook,
     /// Changes with each snapshot.
     snapshots: watch::Sender<u64>,
     /// Since when the hub is out of reach, in wall milliseconds, and why.
@@ -65,6 +63,7 @@ impl Link {
             client_process: watch::Sender::new(None),
             registering: tokio::sync::Mutex::new(()),
             queued: Notify::new(),
+            waiting_hook: WaitingHook::default(),
             snapshots: watch::Sender::new(0),
             unreachable: watch::Sender::new(None),
         }
@@ -147,6 +146,12 @@ impl Link {
         self.snapshots.subscribe()
     }
 
+    /// Returns when a snapshot has come that includes so many calls of the session.
+    pub(super) async fn wait_for_snapshot_of(&self, calls: u64) {
+        let mut snapshots = self.snapshots();
+        while self.mirror().calls() < calls && snapshots.changed().await.is_ok() {}
+    }
+
     /// Records that the hub answers.
     pub(super) fn reached(&self) {
         self.unreachable
@@ -172,121 +177,6 @@ impl Link {
     /// Says that something is to be sent to the hub.
     pub(super) fn send_soon(&self) {
         self.queued.notify_one();
-    }
-
-    /// Sends what hooks and waker have done, in order, for as long as the program runs.
-    pub(super) async fn send_verbs(self: Arc<Self>) {
-        let mut pause = PAUSE_MIN;
-        loop {
-            match self.send_batch().await {
-                Ok(true) => pause = PAUSE_MIN,
-                Ok(false) => self.queued.notified().await,
-                Err(_) => {
-                    tokio::time::sleep(with_jitter(pause)).await;
-                    pause = (pause * 2).min(PAUSE_MAX);
-                }
-            }
-        }
-    }
-
-    /// Sends the oldest verbs and what the session does. Returns whether there was something to send.
-    async fn send_batch(&self) -> Result<bool, HubError> {
-        let mut session = self.session();
-        let Ok(Some(id)) = session.wait_for(Option::is_some).await.map(|id| *id) else {
-            return Ok(false);
-        };
-        let (verbs, activity) = {
-            let mirror = self.mirror();
-            let verbs = mirror.unsent();
-            if verbs.is_empty() && !mirror.has_unsent_activity() {
-                return Ok(false);
-            }
-            (verbs, mirror.activity().map(str::to_owned))
-        };
-        let sent = self.send(id, &activity, &verbs).await;
-        match sent {
-            Ok(()) => self.confirm(&activity, &verbs),
-            Err(HubError::Refused(refusal)) if refusal.status == StatusCode::BAD_REQUEST => {
-                self.send_one_by_one(id, &activity, verbs).await?;
-            }
-            Err(error) => return Err(self.send_failed(id, error)),
-        }
-        Ok(true)
-    }
-
-    /// Sends verbs of which the hub refuses one: it refuses that again, and carries out the others.
-    async fn send_one_by_one(
-        &self,
-        id: SessionId,
-        activity: &Option<String>,
-        verbs: Vec<NumberedVerb>,
-    ) -> Result<(), HubError> {
-        for verb in verbs {
-            let number = verb.number;
-            let one = [verb];
-            match self.send(id, activity, &one).await {
-                Ok(()) => self.confirm(activity, &one),
-                Err(HubError::Refused(refusal)) if refusal.status == StatusCode::BAD_REQUEST => {
-                    let problem = format!("the hub refuses what a hook has done: {refusal}");
-                    fault_log::append(&self.settings.mesh_home, PROGRAM, &problem);
-                    self.mirror().queue().remove(number);
-                }
-                Err(error) => return Err(self.send_failed(id, error)),
-            }
-        }
-        Ok(())
-    }
-
-    async fn send(
-        &self,
-        id: SessionId,
-        activity: &Option<String>,
-        verbs: &[NumberedVerb],
-    ) -> Result<(), HubError> {
-        let path = format!("/v1/remote/sessions/{id}/verbs");
-        let body = json!({ "activity": activity, "verbs": verbs });
-        let client = self.client()?;
-<<<<<<< HEAD
-        let sent = client.call::<Value>(Method::POST, &path, Some(&body)).await;
-        sent.map(drop)
-    }
-
-    fn confirm(&self, activity: &Option<String>, verbs: &[NumberedVerb]) {
-        let mut mirror = self.mirror();
-        mirror.confirm_activity(activity.clone());
-        if let Some(last) = verbs.last() {
-            mirror.queue().confirm_sent(last.number);
-=======
-        match client
-            .call::<Applied>(Method::POST, &path, Some(&body))
-            .await
-        {
-            Ok(_) => {
-                self.mirror().drop_applied(last);
-                Ok(true)
-            }
-            Err(error) if error.is_session_ended() => {
-                self.session_ended(id);
-                Err(error)
-            }
-            // What the hub refuses once it refuses again.
-            Err(HubError::Refused(refusal)) if refusal.status.is_client_error() => {
-                self.mirror().drop_applied(last);
-                Ok(true)
-            }
-            Err(error) => Err(error),
->>>>>>> main
-        }
-    }
-
-    /// Nothing is dropped: it is sent again when the hub is in reach, or a key is there that it accepts.
-    fn send_failed(&self, id: SessionId, error: HubError) -> HubError {
-        if error.is_session_ended() {
-            self.session_ended(id);
-        } else if !error.is_transient() {
-            self.forget_client();
-        }
-        error
     }
 
     /// Ends the session at the hub.

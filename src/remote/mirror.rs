@@ -5,6 +5,7 @@
 //! so nothing is delivered twice while the hub is far away or out of reach.
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::hooks::HookMesh;
 use crate::mesh::{
@@ -19,17 +20,31 @@ use crate::remote::mirror_state::MirrorState;
 use crate::remote::verb_queue::{NumberedVerb, VerbQueue};
 use crate::store::Claim;
 
+/// What the client of the session does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ClientFacts {
+    /// `busy`, `idle` or `waiting`, as a hook or its registry has said last.
+    pub(super) activity: Option<String>,
+    /// Whether a waiting hook runs beside it.
+    pub(super) waiting_hook: bool,
+}
+
 /// The mirror of one session.
+#[derive(Clone)]
 pub(super) struct SessionMirror {
     clock: Arc<dyn Clock>,
     session: Option<SessionId>,
     state: Option<MirrorState>,
     queue: VerbQueue,
-    activity: Option<String>,
-    /// The activity that the hub knows.
-    sent_activity: Option<String>,
+    facts: ClientFacts,
+    /// The facts that the hub knows.
+    sent_facts: ClientFacts,
+    /// When a hook last showed what the session does.
+    hook_monotonic_ms: Option<i64>,
     summary: ActivitySummary,
     waiting_calls: u32,
+    /// Whether the model has got its name and the others.
+    start_told: bool,
     /// How many calls of this session the hub had carried out at the last snapshot.
     calls: u64,
     /// When something last came from the hub, by the clock of this machine.
@@ -46,10 +61,12 @@ impl SessionMirror {
             session: None,
             state: None,
             queue: VerbQueue::default(),
-            activity: None,
-            sent_activity: None,
+            facts: ClientFacts::default(),
+            sent_facts: ClientFacts::default(),
+            hook_monotonic_ms: None,
             summary: ActivitySummary::default(),
             waiting_calls: 0,
+            start_told: false,
             calls: 0,
             told_stale: HashSet::new(),
         }
@@ -64,7 +81,7 @@ impl SessionMirror {
             self.state = None;
         }
         self.session = Some(session);
-        self.sent_activity = None;
+        self.sent_facts = ClientFacts::default();
         self.calls = 0;
     }
 
@@ -140,29 +157,59 @@ impl SessionMirror {
         &mut self.queue
     }
 
-    /// Returns what the session does, as its hooks have seen it last.
-    pub(super) fn activity(&self) -> Option<&str> {
-        self.activity.as_deref()
+    /// Returns what the client does.
+    pub(super) fn facts(&self) -> &ClientFacts {
+        &self.facts
     }
 
-    /// Records what the session does.
+    /// Records what a hook shows of what the session does.
     pub(super) fn set_activity(&mut self, activity: &str) {
-        self.activity = Some(activity.to_owned());
+        self.facts.activity = Some(activity.to_owned());
+        self.hook_monotonic_ms = Some(self.clock.now().monotonic_ms);
     }
 
-    /// Returns whether the hub does not know yet what the session does.
-    pub(super) fn has_unsent_activity(&self) -> bool {
-        self.activity != self.sent_activity
+    /// Records what the registry of the client says that the session does.
+    pub(super) fn set_registry_activity(&mut self, activity: &str) {
+        self.facts.activity = Some(activity.to_owned());
     }
 
-    /// Records that the hub knows that the session does this.
-    pub(super) fn confirm_activity(&mut self, activity: Option<String>) {
-        self.sent_activity = activity;
+    /// Returns how long ago a hook has shown what the session does.
+    pub(super) fn since_hook_activity(&self) -> Duration {
+        let now_ms = self.clock.now().monotonic_ms;
+        let since_ms = self.hook_monotonic_ms.map(|shown_ms| now_ms - shown_ms);
+        since_ms.map_or(Duration::MAX, |since_ms| {
+            Duration::from_millis(u64::try_from(since_ms).unwrap_or(0))
+        })
+    }
+
+    /// Records whether a waiting hook runs beside the client.
+    pub(super) fn set_waiting_hook(&mut self, runs: bool) {
+        self.facts.waiting_hook = runs;
+    }
+
+    /// Returns whether the hub does not know yet what the client does.
+    pub(super) fn has_unsent_facts(&self) -> bool {
+        self.facts != self.sent_facts
+    }
+
+    /// Records that the hub knows these facts.
+    pub(super) fn confirm_facts(&mut self, facts: ClientFacts) {
+        self.sent_facts = facts;
     }
 
     /// Forgets what the session was working on, because its client begins another conversation.
     pub(super) fn forget_activity_summary(&mut self) {
         self.summary = ActivitySummary::default();
+    }
+
+    /// Returns whether the model has got its name and the others.
+    pub(super) fn is_start_told(&self) -> bool {
+        self.start_told
+    }
+
+    /// Records whether the model has got its name and the others.
+    pub(super) fn set_start_told(&mut self, told: bool) {
+        self.start_told = told;
     }
 
     /// Counts a call that begins or ends to wait.
@@ -184,9 +231,10 @@ impl SessionMirror {
     }
 
     fn snapshot(&self) -> Result<&SessionSnapshot> {
-        let state = self.state.as_ref().ok_or_else(|| {
-            Refusal::conflict("the hub has not described this session yet")
-        })?;
+        let state = self
+            .state
+            .as_ref()
+            .ok_or_else(|| Refusal::conflict("the hub has not described this session yet"))?;
         Ok(&state.snapshot)
     }
 }

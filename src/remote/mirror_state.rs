@@ -7,6 +7,7 @@ use crate::model::WakeState;
 use crate::platform::Moment;
 
 /// A snapshot with the time at which it came.
+#[derive(Clone)]
 pub(super) struct MirrorState {
     pub(super) snapshot: SessionSnapshot,
     clock: SnapshotClock,

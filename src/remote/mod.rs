@@ -21,6 +21,8 @@ mod registration;
 mod server;
 mod stream;
 mod verb_queue;
+mod verb_sender;
+mod waiting_hook;
 mod wake;
 
 pub use hub_client::{HubDescription, verify};

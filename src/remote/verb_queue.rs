@@ -20,7 +20,7 @@ pub(super) struct NumberedVerb {
 }
 
 /// The verbs that the last snapshot does not include, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct VerbQueue {
     verbs: VecDeque<NumberedVerb>,
     /// The number of the last verb.

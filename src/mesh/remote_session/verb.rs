@@ -82,7 +82,10 @@ impl SessionVerb {
 
     /// Returns whether it concerns only the session that has recorded it, and not the next one of the same client.
     pub fn is_of_one_session(&self) -> bool {
-        matches!(self, Self::RecordWakeFailure { .. } | Self::ClearWakeAttempt)
+        matches!(
+            self,
+            Self::RecordWakeFailure { .. } | Self::ClearWakeAttempt
+        )
     }
 }
 
