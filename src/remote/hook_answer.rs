@@ -3,7 +3,7 @@ use std::path::Path;
 
 use crate::claude_code::{HookEvent, HookOutput, HookPayload};
 use crate::hooks::{self, HookCall, HookMesh, StartText, claim_denial};
-use crate::mesh::{SessionVerb, file_resource};
+use crate::mesh::{Inbox, SessionVerb, file_resource};
 use crate::model::Result;
 use crate::platform::host_path;
 use crate::platform::text::utf16_len;
@@ -124,7 +124,7 @@ impl Answering<'_> {
 
     /// Returns what the model gets at the start of the session. Before the first snapshot the rest follows with a prompt.
     fn start(&mut self, call: &HookCall) -> HookOutput {
-        let text = self.start_text(call);
+        let text = self.start_text(call, true);
         self.mirror.set_start_told(text.is_some());
         HookOutput::Context(text.unwrap_or_else(|| hooks::text_before_hub(&self.link.hub.url)))
     }
@@ -134,7 +134,8 @@ impl Answering<'_> {
         if self.mirror.is_start_told() || !call.is_addressable() {
             return output;
         }
-        let Some(start) = self.start_text(call) else {
+        // What is pending comes with this prompt.
+        let Some(start) = self.start_text(call, false) else {
             return output;
         };
         let text = match &output {
@@ -149,10 +150,14 @@ impl Answering<'_> {
         Some(HookOutput::Context(text))
     }
 
-    fn start_text(&mut self, call: &HookCall) -> Option<String> {
+    fn start_text(&mut self, call: &HookCall, names_pending: bool) -> Option<String> {
         let me = self.mirror.addressable()?;
         let start = self.link.start();
-        let inbox = self.mirror.inbox(&me).ok()?;
+        let (inbox, unread) = if names_pending {
+            (self.mirror.inbox(&me).ok()?, self.mirror.unread())
+        } else {
+            (Inbox::default(), 0)
+        };
         let memories = if call.lists_tool_set("memory") {
             start.memories
         } else {
@@ -162,7 +167,7 @@ impl Answering<'_> {
             me: &me,
             others: &start.others,
             inbox: &inbox,
-            unread: self.mirror.unread(),
+            unread,
             memories,
         };
         Some(text.text())
