@@ -90,8 +90,10 @@ pub(super) struct FilesArgs {
 }
 
 /// The programs that Claude Code starts.
-pub(super) const PROGRAMS: [&str; 6] = [
+pub(super) const PROGRAMS: &[&str] = &[
     "claude-mesh-server",
+    #[cfg(feature = "remote")]
+    "claude-mesh-remote",
     "claude-mesh-session-start",
     "claude-mesh-session-end",
     "claude-mesh-inbox-poll",
@@ -332,6 +334,7 @@ fn check_programs(paths: &InstallPaths, settings: &Settings) -> Result<(), Failu
     let missing: Vec<&str> = PROGRAMS
         .into_iter()
         .filter(|name| !paths.programs.join(name).is_file())
+        .copied()
         .collect();
     if missing.is_empty() {
         return Ok(());

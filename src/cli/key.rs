@@ -1,21 +1,20 @@
 //! `claude-mesh key`: creates, lists, rotates and revokes the keys of the hub. Only a person may.
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::cli::command_status::{CommandResult, CommandStatus};
-use crate::cli::context::CliContext;
+use crate::cli::context::{CliContext, CommandFolder};
 use crate::cli::error::{CliError, Failure};
 use crate::cli::{duration, print, table};
 use crate::hub::HTTP_LOCAL_PEER;
-use crate::mesh::{KeyDraft, Mesh, MeshOptions};
+use crate::mesh::KeyDraft;
 use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
 use crate::model::{Error, PeerName, elapsed};
 use crate::platform::clock::rfc3339;
 use crate::platform::isolation::{self, MeshLocation};
-use crate::platform::{SystemClock, text};
+use crate::platform::{Settings, text};
 
 /// Create, list, rotate and revoke the keys of the hub
 ///
@@ -95,18 +94,25 @@ impl From<ScopeArg> for KeyScope {
 }
 
 /// Runs `claude-mesh key`.
-pub(super) fn key(context: &CliContext, args: &KeyArgs) -> CommandResult {
-    context.require_person("managing keys")?;
-    let location = mesh_location(context, args.mesh.as_deref())?;
-    match &args.action {
-        KeyAction::Create(args) => create(context, &location, args),
-        KeyAction::List { all } => list(context, &location, *all),
-        KeyAction::Rotate { key } => {
-            let rotated = open(context, &location)?.rotate_key(key);
-            let (text, key) = rotated.map_err(with_list_hint)?;
-            print_new_key(context, &text, &key)
+pub(super) fn key(args: &KeyArgs, json: bool) -> CommandResult {
+    let folder = CommandFolder::resolve()?;
+    let context = match args.mesh.as_deref() {
+        Some(name) => {
+            let location = find_mesh(&folder.settings, name)?;
+            folder.into_context_of(location, json)
         }
-        KeyAction::Revoke { key } => revoke(context, &location, key),
+        None => folder.into_context(json)?,
+    };
+    context.require_person("managing keys")?;
+    match &args.action {
+        KeyAction::Create(args) => create(&context, args),
+        KeyAction::List { all } => list(&context, *all),
+        KeyAction::Rotate { key } => {
+            let rotated = context.open()?.rotate_key(key);
+            let (text, key) = rotated.map_err(with_list_hint)?;
+            print_new_key(&context, &text, &key)
+        }
+        KeyAction::Revoke { key } => revoke(&context, key),
     }
 }
 
@@ -121,12 +127,9 @@ fn with_list_hint(error: Error) -> Failure {
     }
 }
 
-/// Returns the mesh of that name, or the one of this folder.
-fn mesh_location(context: &CliContext, name: Option<&str>) -> Result<MeshLocation, Failure> {
-    let Some(name) = name else {
-        return Ok(context.location.clone());
-    };
-    let meshes = isolation::all_meshes(&context.settings)?;
+/// Returns the mesh of that name.
+fn find_mesh(settings: &Settings, name: &str) -> Result<MeshLocation, Failure> {
+    let meshes = isolation::all_meshes(settings)?;
     let found = meshes.into_iter().find(|mesh| mesh.name == name);
     found.ok_or_else(|| {
         let message = format!("no mesh called {name:?}");
@@ -134,21 +137,14 @@ fn mesh_location(context: &CliContext, name: Option<&str>) -> Result<MeshLocatio
     })
 }
 
-/// Opens the mesh, and creates its file if there is none.
-fn open(context: &CliContext, location: &MeshLocation) -> Result<Mesh, Failure> {
-    let options = MeshOptions::from_settings(&context.settings);
-    let clock = Arc::new(SystemClock::new());
-    Ok(Mesh::open_with(&location.database, clock, &options)?)
-}
-
-fn create(context: &CliContext, location: &MeshLocation, args: &KeyCreateArgs) -> CommandResult {
+fn create(context: &CliContext, args: &KeyCreateArgs) -> CommandResult {
     let draft = KeyDraft {
         holder: holder(args)?,
         scope: args.scope.into(),
         project: Some(context.project.path.to_string_lossy().into_owned()),
         lifetime: lifetime(args.expires)?,
     };
-    let (text, key) = open(context, location)?.create_key(&draft)?;
+    let (text, key) = context.open()?.create_key(&draft)?;
     print_new_key(context, &text, &key)
 }
 
@@ -225,10 +221,10 @@ fn listed_key(key: &AccessKey) -> Value {
     body
 }
 
-fn list(context: &CliContext, location: &MeshLocation, all: bool) -> CommandResult {
+fn list(context: &CliContext, all: bool) -> CommandResult {
     let (mut keys, mut now_ms) = (Vec::new(), 0);
-    if location.database.exists() {
-        let mut mesh = open(context, location)?;
+    if context.location.database.exists() {
+        let mut mesh = context.open()?;
         now_ms = mesh.now().wall_ms;
         keys = mesh.keys()?;
     }
@@ -269,16 +265,16 @@ fn print_table(keys: &[AccessKey], now_ms: i64) -> Result<(), Failure> {
     Ok(())
 }
 
-fn revoke(context: &CliContext, location: &MeshLocation, name_or_id: &str) -> CommandResult {
-    let revoked = if location.database.exists() {
-        open(context, location)?.revoke_keys(name_or_id)?
+fn revoke(context: &CliContext, name_or_id: &str) -> CommandResult {
+    let revoked = if context.location.database.exists() {
+        context.open()?.revoke_keys(name_or_id)?
     } else {
         Vec::new()
     };
     if revoked.is_empty() {
         let message = format!(
             "{name_or_id:?} has no key in the mesh {} that could be revoked",
-            location.name
+            context.location.name
         );
         let hint = "`claude-mesh key list --all` lists them; nothing was changed";
         return Err(CliError::new("not_found", message, hint).into());

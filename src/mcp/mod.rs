@@ -12,6 +12,7 @@ mod inbox_waker;
 mod malformed_frames;
 mod pre_init_filter;
 mod process_lifecycle;
+mod remote_program;
 mod server;
 mod server_faults;
 mod session_state;

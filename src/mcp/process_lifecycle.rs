@@ -1,8 +1,7 @@
 //! Starts and ends the server process. The process ends with stdin, on SIGINT, SIGTERM or SIGHUP, and with its client
 //! process, however that died; and it unregisters its session.
 use std::io::Write;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,17 +12,14 @@ use tokio::sync::watch;
 
 use crate::mcp::framing::LineTransport;
 use crate::mcp::pre_init_filter::PreInitFilter;
+use crate::mcp::remote_program;
 use crate::mcp::server::MeshServer;
 use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
 use crate::mcp::tool_server::{ToolBackend, ToolServer};
-use crate::platform::isolation::MeshAddress;
 use crate::platform::process::ProcessKey;
-use crate::platform::project::Project;
-use crate::platform::{Fault, FaultKind, Settings, version};
+use crate::platform::{Fault, Settings, version};
 
-/// The program beside this one for a mesh at a hub.
-const REMOTE_PROGRAM: &str = "claude-mesh-remote";
 /// How long the end of a session waits for the write lock at most; the client kills a server that ends slowly.
 const UNREGISTER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -40,15 +36,12 @@ pub(super) fn run() -> ExitCode {
         }
         ExitCode::FAILURE
     };
-    let shared = match Settings::of_this_process() {
-        Ok(settings) => match become_remote(&settings) {
-            None => Ok(Arc::new(Shared::new(settings))),
-            // The model gets it as the result of every call.
-            Some(fault) => {
-                fail(&format!("{fault}; {}", fault.hint));
-                Err(fault)
-            }
-        },
+    let settings = Settings::of_this_process().and_then(|settings| {
+        remote_program::replace_this_process(&settings)?;
+        Ok(settings)
+    });
+    let shared = match settings {
+        Ok(settings) => Ok(Arc::new(Shared::new(settings))),
         // The server starts all the same, so that the model gets the reason.
         Err(fault) => {
             fail(&format!("{fault}; {}", fault.hint));
@@ -68,28 +61,6 @@ pub(super) fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
     }
-}
-
-/// Becomes the program for a mesh at a hub, if that of the project is at one: this program has no HTTP client. Returns why it
-/// could not; `None` if the mesh is in a file, or if its place cannot be determined yet.
-fn become_remote(settings: &Settings) -> Option<Fault> {
-    let project = Project::of(&settings.project_folder(true), settings).ok()?;
-    let MeshAddress::Hub(hub) = project.mesh_address(settings).ok()? else {
-        return None;
-    };
-    let program = std::env::current_exe().ok()?.with_file_name(REMOTE_PROGRAM);
-    let error = Command::new(&program)
-        .args(std::env::args_os().skip(1))
-        .exec();
-    Some(Fault::new(
-        FaultKind::AtHub,
-        format!(
-            "the mesh of this folder is at {}, and {} cannot be started: {error}",
-            hub.url,
-            program.display()
-        ),
-        "install claude-mesh with all its programs; `claude-mesh doctor` says where they are",
-    ))
 }
 
 async fn serve(shared: std::result::Result<Arc<Shared>, Fault>) -> std::io::Result<()> {
