@@ -1,7 +1,16 @@
 //! Sessions on other machines than their mesh: real servers and hooks in homes of their own, which reach it through a hub.
 use serde_json::{Value, json};
 
-use crate::support::{Hub, World, far_host, wait_until};
+use crate::support::{Hub, Session, World, far_host, wait_until};
+
+/// Types prompts until the hook adds this text.
+#[track_caller]
+fn prompt_until(session: &Session, text: &str) {
+    wait_until(text, || {
+        let prompt = session.prompt("t1");
+        prompt.is_some_and(|prompt| prompt.contains(text))
+    });
+}
 
 #[test]
 fn far_sessions_ask_and_the_hook_delivers_the_question() {
@@ -10,13 +19,7 @@ fn far_sessions_ask_and_the_hook_delivers_the_question() {
     let (laptop, desk) = (far_host(&hub, "laptop"), far_host(&hub, "desk"));
     let (ada, bo) = (laptop.session("ada"), desk.session("bo"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
-    let mut prompt = None;
-    wait_until("the hook delivers the question", || {
-        prompt = bo.prompt("t1");
-        prompt.is_some()
-    });
-    let prompt = prompt.unwrap();
-    assert!(prompt.contains("which port?"), "{prompt}");
+    prompt_until(&bo, "which port?");
     bo.send_reply(&bo.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
     assert!(
@@ -72,12 +75,7 @@ fn far_sessions_share_mail_claims_state_and_memory() {
     let (laptop, desk) = (far_host(&hub, "laptop"), far_host(&hub, "desk"));
     let (ada, bo) = (laptop.session("ada"), desk.session("bo"));
     ada.call("post", json!({ "to": "bo", "body": "the build is green" }));
-    let mut prompt = None;
-    wait_until("the mail is mentioned", || {
-        prompt = bo.prompt("t1");
-        prompt.is_some()
-    });
-    assert!(prompt.unwrap().contains("the build is green"));
+    prompt_until(&bo, "the build is green");
     assert_eq!(bo.prompt("t2"), None, "it is mentioned once");
     let claimed = ada.call("claim", json!({ "resource": "port:5433" }));
     assert_eq!(claimed["status"], "granted", "{claimed}");

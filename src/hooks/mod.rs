@@ -44,9 +44,9 @@ pub use program::wait;
 pub use program::{HookFn, run};
 pub use session_end::session_end;
 #[cfg(feature = "remote")]
-pub(crate) use session_socket::{HookRequest, socket_path, sockets_folder};
-#[cfg(feature = "remote")]
-pub(crate) use session_start::StartText;
+pub(crate) use session_socket::{HookRequest, client_of_socket, socket_path, sockets_folder};
 pub use session_start::session_start;
+#[cfg(feature = "remote")]
+pub(crate) use session_start::{StartText, text_before_hub};
 #[cfg(feature = "remote")]
 pub(crate) use waiting_hook::wake_text;

@@ -14,6 +14,8 @@ use crate::tools::{Effect, JsonObject, ToolEntry};
 
 /// How long a call that does not wait is tried again while the hub is out of reach.
 const RETRY_FOR: Duration = Duration::from_secs(2);
+/// How long a result waits for the snapshot that includes its call; both are under way at the same time.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_millis(250);
 /// How long a call waits that names no time.
 const DEFAULT_WAIT_SECONDS: u64 = 300;
 
@@ -119,8 +121,15 @@ impl Attempt<'_> {
                 return Err(error);
             }
         };
+        let calls = response.headers().get("claude-mesh-calls");
+        let calls = calls.and_then(|calls| calls.to_str().ok()?.parse().ok());
         let body = client.body(response).await?;
         link.reached();
+        // A hook right after this must not show what this call has settled.
+        if let Some(calls) = calls {
+            let snapshot = link.wait_for_snapshot_of(calls);
+            let _ = tokio::time::timeout(SNAPSHOT_TIMEOUT, snapshot).await;
+        }
         serde_json::from_slice(&body).map_err(|_| HubError::NotAHub(client.url().to_owned()))
     }
 }

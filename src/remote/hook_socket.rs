@@ -1,20 +1,30 @@
 //! The socket at which the program answers the hooks of its session. Only programs of the same user are answered.
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::hooks::{self, HookRequest, socket_path, sockets_folder};
-use crate::platform::process::ProcessKey;
+use crate::hooks::{HookRequest, client_of_socket, socket_path, sockets_folder};
+use crate::platform::process::{self, ProcessKey};
 use crate::platform::{fault_log, permissions};
-use crate::remote::hook_answer::answer;
+use crate::remote::hook_answer::RemoteHookCall;
 use crate::remote::link::{self, Link};
+use crate::remote::registration;
+use crate::remote::waiting_hook::wait_for_wake;
 
 /// No event of Claude Code is nearly as large.
 const PAYLOAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// The longest first line of a request.
+const FIRST_LINE_BYTES_MAX: u64 = 64;
 /// How long a hook may take to send its event.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the text at the start of a conversation waits for the other sessions; the hook waits a little longer.
+const START_TIMEOUT: Duration = Duration::from_millis(150);
+/// The pause after a connection that could not be accepted, because all descriptors are in use for example.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers hooks for as long as the program runs, from the time on that the client process is known.
 pub(super) async fn answer_hooks(link: Arc<Link>) {
@@ -22,13 +32,17 @@ pub(super) async fn answer_hooks(link: Arc<Link>) {
     let Ok(Some(process)) = client_process.wait_for(Option::is_some).await.map(|it| *it) else {
         return;
     };
-    let listener = match listen(&link, process) {
-        Ok(listener) => listener,
+    let socket = match HookSocket::listen(&link.settings.mesh_home, process) {
+        Ok(socket) => socket,
         Err(problem) => {
             return fault_log::append(&link.settings.mesh_home, link::PROGRAM, &problem);
         }
     };
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        let Ok((stream, _)) = socket.listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
         let is_own = stream
             .peer_cred()
             .is_ok_and(|peer| peer.uid() == rustix::process::geteuid().as_raw());
@@ -38,63 +52,112 @@ pub(super) async fn answer_hooks(link: Arc<Link>) {
     }
 }
 
-fn listen(link: &Link, process: ProcessKey) -> Result<UnixListener, String> {
-    let home = &link.settings.mesh_home;
-    permissions::create_folder(&sockets_folder(home)).map_err(|fault| fault.to_string())?;
-    let path = socket_path(home, process);
-    // A socket that is there belongs to an earlier server of the same client.
-    let _ = std::fs::remove_file(&path);
-    UnixListener::bind(&path)
-        .map_err(|error| format!("cannot listen at {}: {error}", path.display()))
+/// A socket that is removed at the end, unless a later server of the same client has replaced it.
+struct HookSocket {
+    listener: UnixListener,
+    path: PathBuf,
+    file: (u64, u64),
 }
 
-/// Removes the socket, because the program ends.
-pub(super) fn remove(link: &Link) {
-    if let Some(process) = *link.client_process().borrow() {
-        let _ = std::fs::remove_file(socket_path(&link.settings.mesh_home, process));
+impl HookSocket {
+    fn listen(mesh_home: &Path, client: ProcessKey) -> Result<Self, String> {
+        let folder = sockets_folder(mesh_home);
+        let metadata = permissions::create_folder(&folder)
+            .and_then(|()| permissions::check_own_folder(&folder));
+        metadata.map_err(|fault| fault.to_string())?;
+        remove_dead(&folder);
+        let path = socket_path(mesh_home, client);
+        let failed =
+            |error: std::io::Error| format!("cannot listen at {}: {error}", path.display());
+        // One rename replaces the socket of an earlier server, so that there is always one.
+        let new = path.with_extension(process::own_pid().to_string());
+        let _ = std::fs::remove_file(&new);
+        let listener = UnixListener::bind(&new).map_err(failed)?;
+        let metadata = std::fs::symlink_metadata(&new).map_err(failed)?;
+        std::fs::rename(&new, &path).map_err(failed)?;
+        Ok(Self {
+            listener,
+            path,
+            file: (metadata.dev(), metadata.ino()),
+        })
     }
 }
 
-async fn serve(link: Arc<Link>, mut stream: UnixStream) {
-    let mut request = Vec::new();
-    let mut limited = (&mut stream).take(PAYLOAD_BYTES_MAX);
-    let read = limited.read_to_end(&mut request);
-    if !matches!(tokio::time::timeout(READ_TIMEOUT, read).await, Ok(Ok(_))) {
-        return;
+impl Drop for HookSocket {
+    fn drop(&mut self) {
+        let metadata = std::fs::symlink_metadata(&self.path);
+        if metadata.is_ok_and(|found| (found.dev(), found.ino()) == self.file) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
-    let Some(end) = request.iter().position(|byte| *byte == b'\n') else {
-        return;
-    };
-    let (first_line, payload) = request.split_at(end);
-    let output = match HookRequest::of_line(&String::from_utf8_lossy(first_line)) {
-        Some(HookRequest::Run) => answer(&link, &payload[1..]),
-        Some(HookRequest::Wait) => tokio::select! {
-            text = wait_for_wake(&link) => text,
-            // The hook was ended.
-            _ = stream.readable() => return,
-        },
-        None => return,
-    };
-    let _ = stream.write_all(output.as_bytes()).await;
 }
 
-/// Waits until something comes for an idle session without an inbox, and returns the text that wakes it.
-async fn wait_for_wake(link: &Link) -> String {
-    let mut snapshots = link.snapshots();
-    loop {
-        {
-            let mut mirror = link.mirror();
-            let idle = mirror.activity() != Some("busy");
-            if idle
-                && let Some(me) = mirror.me()
-                && let Ok(Some(text)) = hooks::wake_text(&mut *mirror, &me)
-            {
-                link.send_soon();
-                return text;
+/// Removes the sockets of clients that have ended.
+fn remove_dead(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if client_of_socket(&path).is_some_and(|client| !process::is_alive(client)) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+async fn serve(link: Arc<Link>, stream: UnixStream) {
+    let mut stream = BufReader::new(stream);
+    let request = tokio::time::timeout(READ_TIMEOUT, read_request(&mut stream)).await;
+    match request {
+        Ok(Some((HookRequest::Run, payload))) => {
+            if let Some(call) = RemoteHookCall::parse(&link, &payload) {
+                run(&link, &call, stream.into_inner()).await;
             }
         }
-        if snapshots.changed().await.is_err() {
-            return String::new();
+        Ok(Some((HookRequest::Wait, _))) => {
+            let ended = async {
+                // It sends nothing more.
+                let _ = stream.read(&mut [0]).await;
+            };
+            let text = tokio::select! {
+                text = wait_for_wake(&link) => text,
+                () = ended => None,
+            };
+            let _ = stream.write_all(text.unwrap_or_default().as_bytes()).await;
+            link.send_soon();
         }
+        Ok(None) | Err(_) => {}
     }
+}
+
+/// Reads the first line of a request and the event after it. A hook that waits sends no event.
+async fn read_request(stream: &mut BufReader<UnixStream>) -> Option<(HookRequest, Vec<u8>)> {
+    let mut line = String::new();
+    let mut limited = (&mut *stream).take(FIRST_LINE_BYTES_MAX);
+    limited.read_line(&mut line).await.ok()?;
+    let request = HookRequest::of_line(line.strip_suffix('\n')?)?;
+    let mut payload = Vec::new();
+    if request == HookRequest::Run {
+        let mut limited = stream.take(PAYLOAD_BYTES_MAX);
+        limited.read_to_end(&mut payload).await.ok()?;
+    }
+    Some((request, payload))
+}
+
+/// Runs a hook and sends its output. What a hook does not take, because it has given up, counts as not delivered.
+async fn run(link: &Link, call: &RemoteHookCall, stream: UnixStream) {
+    if call.starts() {
+        let refresh = registration::refresh_start(link);
+        let _ = tokio::time::timeout(START_TIMEOUT, refresh).await;
+    }
+    if stream.writable().await.is_err() {
+        return;
+    }
+    let mut mirror = link.mirror();
+    let before = mirror.clone();
+    let output = call.answer(link, &mut mirror);
+    let is_taken = output.is_empty()
+        || matches!(stream.try_write(output.as_bytes()), Ok(sent) if sent == output.len());
+    if !is_taken {
+        *mirror = before;
+    }
+    drop(mirror);
+    link.send_soon();
 }

@@ -3,8 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::Method;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Notify, watch};
 
 use crate::mesh::StartFacts;
@@ -12,15 +11,16 @@ use crate::platform::hub_location::HubLocation;
 use crate::platform::id::SessionId;
 use crate::platform::process::ProcessKey;
 use crate::platform::project::Project;
-use crate::platform::{Settings, SystemClock};
+use crate::platform::{Clock, Settings, SystemClock};
 use crate::remote::hub_client::HubClient;
 use crate::remote::hub_error::HubError;
 use crate::remote::mirror::SessionMirror;
+use crate::remote::waiting_hook::WaitingHook;
 
 /// The name of the program in the fault log.
 pub(super) const PROGRAM: &str = "claude-mesh-remote";
 /// The longest pause between two tries to reach the hub.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The first pause.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 
@@ -38,8 +38,10 @@ pub(super) struct Link {
     client_process: watch::Sender<Option<ProcessKey>>,
     /// Serializes registrations.
     pub(super) registering: tokio::sync::Mutex<()>,
-    /// Notified when verbs are queued.
-    queued: Notify,
+    /// Notified when something is to be sent.
+    pub(super) queued: Notify,
+    /// The waiting hook beside the client.
+    pub(super) waiting_hook: WaitingHook,
     /// Changes with each snapshot.
     snapshots: watch::Sender<u64>,
     /// Since when the hub is out of reach, in wall milliseconds, and why.
@@ -54,13 +56,14 @@ impl Link {
             hub,
             project: Mutex::new(project),
             client: Mutex::default(),
-            mirror: Mutex::new(SessionMirror::new(Arc::clone(&clock))),
+            mirror: Mutex::new(SessionMirror::new(Arc::clone(&clock) as Arc<dyn Clock>)),
             clock,
             start: Mutex::default(),
             session: watch::Sender::new(None),
             client_process: watch::Sender::new(None),
             registering: tokio::sync::Mutex::new(()),
             queued: Notify::new(),
+            waiting_hook: WaitingHook::default(),
             snapshots: watch::Sender::new(0),
             unreachable: watch::Sender::new(None),
         }
@@ -143,6 +146,12 @@ impl Link {
         self.snapshots.subscribe()
     }
 
+    /// Returns when a snapshot has come that includes so many calls of the session.
+    pub(super) async fn wait_for_snapshot_of(&self, calls: u64) {
+        let mut snapshots = self.snapshots();
+        while self.mirror().calls() < calls && snapshots.changed().await.is_ok() {}
+    }
+
     /// Records that the hub answers.
     pub(super) fn reached(&self) {
         self.unreachable
@@ -151,7 +160,6 @@ impl Link {
 
     /// Records that the hub is out of reach.
     pub(super) fn not_reached(&self, error: &HubError) {
-        use crate::platform::Clock;
         self.unreachable.send_if_modified(|since| {
             let is_new = since.is_none();
             if is_new {
@@ -169,77 +177,6 @@ impl Link {
     /// Says that something is to be sent to the hub.
     pub(super) fn send_soon(&self) {
         self.queued.notify_one();
-    }
-
-    /// Sends what hooks and waker have done, in order, for as long as the program runs.
-    pub(super) async fn send_verbs(self: Arc<Self>) {
-        let mut pause = PAUSE_MIN;
-        loop {
-            match self.send_batch().await {
-                Ok(true) => pause = PAUSE_MIN,
-                Ok(false) => self.queued.notified().await,
-                Err(_) => {
-                    tokio::time::sleep(with_jitter(pause)).await;
-                    pause = (pause * 2).min(PAUSE_MAX);
-                }
-            }
-        }
-    }
-
-    /// Sends the oldest verbs. Returns whether there were any.
-    async fn send_batch(&self) -> Result<bool, HubError> {
-        #[derive(Deserialize)]
-        struct Applied {
-            #[serde(rename = "results")]
-            _results: Vec<Value>,
-        }
-        let (verbs, activity) = {
-            let mirror = self.mirror();
-            (mirror.unsent(), mirror.activity().map(str::to_owned))
-        };
-        let Some(last) = verbs.last().map(|verb| verb.number) else {
-            return Ok(false);
-        };
-        let mut session = self.session();
-        let Ok(Some(id)) = session.wait_for(Option::is_some).await.map(|id| *id) else {
-            return Ok(false);
-        };
-        let path = format!("/v1/remote/sessions/{id}/verbs");
-        let body = json!({ "activity": activity, "verbs": verbs });
-        let client = self.client()?;
-        match client
-            .call::<Applied>(Method::POST, &path, Some(&body))
-            .await
-        {
-            Ok(_) => {
-                self.mirror().drop_applied(last);
-                Ok(true)
-            }
-            Err(error) if error.is_session_ended() => {
-                self.session_ended(id);
-                Err(error)
-            }
-            // What the hub refuses once it refuses again.
-            Err(HubError::Refused(refusal)) if refusal.status.is_client_error() => {
-                self.mirror().drop_applied(last);
-                Ok(true)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Tells the hub what the session does, apart from any verb.
-    pub(super) async fn send_activity(&self, activity: &str) -> Result<(), HubError> {
-        let Some(id) = *self.session.borrow() else {
-            return Ok(());
-        };
-        let path = format!("/v1/remote/sessions/{id}/verbs");
-        let body = json!({ "activity": activity, "verbs": [] });
-        let client = self.client()?;
-        client
-            .call::<Value>(Method::POST, &path, Some(&body))
-            .await
-            .map(drop)
     }
 
     /// Ends the session at the hub.

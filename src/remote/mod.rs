@@ -15,10 +15,14 @@ mod hub_client;
 mod hub_error;
 mod link;
 mod mirror;
+mod mirror_state;
 mod program;
 mod registration;
 mod server;
 mod stream;
+mod verb_queue;
+mod verb_sender;
+mod waiting_hook;
 mod wake;
 
 pub use hub_client::{HubDescription, verify};

@@ -63,16 +63,22 @@ fn link_of(settings: Settings) -> Result<Arc<Link>, Fault> {
 
 async fn serve(link: Result<Arc<Link>, Fault>) -> std::io::Result<()> {
     let shared = link.as_ref().ok().cloned();
+    let hooks = shared
+        .as_ref()
+        .map(|link| tokio::spawn(hook_socket::answer_hooks(Arc::clone(link))));
     if let Some(link) = &shared {
-        tokio::spawn(hook_socket::answer_hooks(Arc::clone(link)));
         tokio::spawn(wake::report_activity(Arc::clone(link)));
     }
     let stdin_closed = tokio::sync::watch::Sender::new(false);
     let client_process = shared.as_ref().map(|link| link.client_process());
     let server = RemoteServer::new(link, stdin_closed.subscribe());
     let reason = mcp::serve_until_end(server, stdin_closed, client_process).await?;
+    if let Some(hooks) = hooks {
+        // Its socket is removed with it.
+        hooks.abort();
+        let _ = hooks.await;
+    }
     if let Some(link) = shared {
-        hook_socket::remove(&link);
         let _ = tokio::time::timeout(LEAVE_TIMEOUT, link.leave(reason)).await;
     }
     Ok(())

@@ -43,6 +43,8 @@ pub(super) async fn ensure_registered(link: &Link, agent: &str) -> Result<Sessio
     let process = client_process(&link.settings, agent);
     let join = join_of(link, agent, process);
     let body = json!(join);
+    // Hooks are answered also while the hub is out of reach.
+    link.set_client_process(process);
     let client = link.client()?;
     let joined: Result<RemoteJoined, HubError> = client
         .call(Method::POST, "/v1/remote/sessions", Some(&body))
@@ -52,16 +54,22 @@ pub(super) async fn ensure_registered(link: &Link, agent: &str) -> Result<Sessio
         link.forget_client();
     })?;
     link.reached();
-    let is_same = link
-        .mirror()
-        .me()
-        .is_none_or(|me| me.session == joined.session);
-    link.mirror().begin(joined.applied_verb, is_same);
+    link.mirror().begin(joined.session, joined.applied_verb);
     link.set_start(joined.start);
-    link.set_client_process(process);
     link.set_session(Some(joined.session));
     link.send_soon();
     Ok(joined.session)
+}
+
+/// Reads again what the text at the start of a conversation says.
+pub(super) async fn refresh_start(link: &Link) -> Result<(), HubError> {
+    let Some(session) = *link.session().borrow() else {
+        return Ok(());
+    };
+    let path = format!("/v1/remote/sessions/{session}/start");
+    let start = link.client()?.call(Method::GET, &path, None).await?;
+    link.set_start(start);
+    Ok(())
 }
 
 fn join_of(link: &Link, agent: &str, process: ProcessKey) -> RemoteJoin {

@@ -15,7 +15,7 @@ use crate::model::Refusal;
 use crate::platform::{Fault, clock::rfc3339};
 use crate::remote::call::{self, CallOutcome};
 use crate::remote::link::Link;
-use crate::remote::{arguments, registration, stream};
+use crate::remote::{arguments, registration, stream, verb_sender};
 use crate::tools::{self, JsonObject};
 
 /// A waiting call sends progress this often.
@@ -72,7 +72,7 @@ impl ToolBackend for RemoteServer {
         let (link, name) = start();
         tokio::spawn(stream::follow(link, name));
         let (link, _) = start();
-        tokio::spawn(link.send_verbs());
+        tokio::spawn(verb_sender::send_verbs(link));
     }
 
     fn tools(&self, _: &RequestContext<RoleServer>) -> Vec<Tool> {

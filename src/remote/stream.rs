@@ -67,16 +67,23 @@ async fn follow_once(link: &Arc<Link>, agent: &str) -> Result<(), HubError> {
 #[derive(Deserialize)]
 struct SnapshotData {
     clock: SnapshotClock,
+    /// How many calls of the session it includes.
+    #[serde(default)]
+    calls: u64,
     snapshot: SessionSnapshot,
 }
 
 fn handle(link: &Arc<Link>, session: SessionId, event: &str, data: &str) {
     match event {
         "snapshot" => {
-            if let Ok(SnapshotData { clock, snapshot }) = serde_json::from_str(data)
+            if let Ok(SnapshotData {
+                clock,
+                calls,
+                snapshot,
+            }) = serde_json::from_str(data)
                 && snapshot.session.id == session
             {
-                link.mirror().take(snapshot, clock);
+                link.mirror().take(snapshot, clock, calls);
                 link.snapshot_taken();
             }
         }
@@ -85,6 +92,7 @@ fn handle(link: &Arc<Link>, session: SessionId, event: &str, data: &str) {
                 tokio::spawn(wake::post(Arc::clone(link), action));
             }
         }
+        "rewake" => link.waiting_hook.wake(),
         "alert" => {
             let reason = serde_json::from_str::<Value>(data).unwrap_or_default();
             if let Some(reason) = reason["reason"].as_str() {

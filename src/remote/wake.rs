@@ -1,10 +1,14 @@
 //! Wakes the session by a line in the inbox of its client, and reports what the client does.
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::claude_code;
 use crate::mcp;
 use crate::mesh::{SessionVerb, WakeAction};
 use crate::remote::link::Link;
+
+/// The registry of the client says up to this much later what a hook has shown.
+const REGISTRY_LAG: Duration = Duration::from_secs(2);
 
 /// Posts the wake line that the hub has decided on. A failure is reported to the hub, which the askers see.
 pub(super) async fn post(link: Arc<Link>, action: WakeAction) {
@@ -42,6 +46,10 @@ pub(super) fn notify_person(link: &Link, reason: &str) {
 pub(super) async fn report_activity(link: Arc<Link>) {
     let mut snapshots = link.snapshots();
     while snapshots.changed().await.is_ok() {
+        let since_hook = link.mirror().since_hook_activity();
+        if let Some(remaining) = REGISTRY_LAG.checked_sub(since_hook) {
+            tokio::time::sleep(remaining).await;
+        }
         let Some(process) = *link.client_process().borrow() else {
             continue;
         };
@@ -49,11 +57,9 @@ pub(super) async fn report_activity(link: Arc<Link>) {
         let Some(status) = entry.and_then(|entry| entry.status) else {
             continue;
         };
-        if matches!(status.as_str(), "busy" | "idle" | "waiting")
-            && link.mirror().set_activity(&status)
-        {
-            // The next snapshot brings the next try.
-            let _ = link.send_activity(&status).await;
+        if matches!(status.as_str(), "busy" | "idle" | "waiting") {
+            link.mirror().set_registry_activity(&status);
+            link.send_soon();
         }
     }
 }

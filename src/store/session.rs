@@ -259,6 +259,21 @@ impl Tx<'_> {
         )
     }
 
+    /// Sets the session id of Claude Code, and the name that its person gave the session if it has one.
+    pub(crate) fn set_client_session(
+        &self,
+        id: SessionId,
+        client_session: &str,
+        given_name: Option<&str>,
+    ) -> engine::Result<()> {
+        self.sql
+            .execute(
+                "UPDATE session SET client_session = ?2, given_name = coalesce(?3, given_name), last_seen_at_ms = ?4 WHERE id = ?1",
+                params![id, client_session, given_name, self.now.wall_ms],
+            )
+            .map(drop)
+    }
+
     /// Ends a session and its waits. Returns false if it had ended before.
     pub(crate) fn end_session(&self, id: SessionId) -> engine::Result<bool> {
         let ended = self.sql.execute(

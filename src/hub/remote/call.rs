@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Extension, Path};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,6 +21,9 @@ use crate::model::access_key::KeyScope;
 use crate::model::{Refusal, Result};
 use crate::platform::id::{QuestionId, SessionId};
 use crate::tools::{self, Effect, JsonObject, ToolEntry};
+
+/// The header of a result with the number of calls of the session that have ended, which snapshots have, too.
+const FINISHED_CALLS: &str = "claude-mesh-calls";
 
 /// What is needed of a call.
 #[derive(Deserialize)]
@@ -62,13 +65,18 @@ pub(super) async fn call(
         KeyScope::Write
     })?;
     report_facts(&host, &session, &body.facts).await?;
-    let caller = Caller::of_host(&host, session);
+    let caller = Caller::of_host(&host, session.clone());
     let keyed = keyed_call(&headers, tool, &body.arguments)?;
     let (status, result) = match keyed {
         None => run(&caller, tool, body.arguments).await,
         Some(keyed) => run_once(&caller, tool, body.arguments, keyed).await?,
     };
     let mut response = (status, axum::Json(result)).into_response();
+    if !reads {
+        // The program waits for a snapshot that includes the call.
+        let finished = HeaderValue::from(session.finish_call());
+        response.headers_mut().insert(FINISHED_CALLS, finished);
+    }
     response.extensions_mut().insert(if reads {
         LogDetail::Reads
     } else {
