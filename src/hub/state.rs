@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::hub::event_feed::EventFeed;
 use crate::hub::hub_mesh::HubMesh;
 use crate::hub::key_uses::KeyUses;
+use crate::hub::remote::RemoteCalls;
 use crate::hub::running_calls::RunningCalls;
 use crate::hub::safety::Safety;
 use crate::model::Result;
@@ -22,6 +23,7 @@ pub(super) struct Hub {
     stopping: watch::Sender<bool>,
     key_uses: KeyUses,
     running_calls: RunningCalls,
+    remote_calls: Arc<RemoteCalls>,
     safety: Arc<Safety>,
 }
 
@@ -36,6 +38,7 @@ impl Hub {
             stopping: watch::Sender::new(false),
             key_uses: KeyUses::default(),
             running_calls: RunningCalls::default(),
+            remote_calls: Arc::default(),
             safety: Arc::new(safety),
         }
     }
@@ -64,6 +67,11 @@ impl Hub {
     /// Returns the calls by MCP that run.
     pub(super) fn running_calls(&self) -> &RunningCalls {
         &self.running_calls
+    }
+
+    /// Returns the calls of sessions on other hosts that run.
+    pub(super) fn remote_calls(&self) -> &Arc<RemoteCalls> {
+        &self.remote_calls
     }
 
     /// Ends waiting calls and streams.
