@@ -8,6 +8,7 @@ use crate::hub::event_feed::EventFeed;
 use crate::hub::hub_mesh::HubMesh;
 use crate::hub::key_uses::KeyUses;
 use crate::hub::mesh_pool::MeshSource;
+use crate::hub::remote::RemoteCalls;
 use crate::hub::running_calls::RunningCalls;
 use crate::hub::safety::Safety;
 #[cfg(feature = "postgres")]
@@ -27,6 +28,7 @@ pub(super) struct Hub {
     stopping: watch::Sender<bool>,
     key_uses: KeyUses,
     running_calls: RunningCalls,
+    remote_calls: Arc<RemoteCalls>,
     safety: Arc<Safety>,
     /// The mesh on a database server, if the hub serves one instead of the files of its user.
     #[cfg(feature = "postgres")]
@@ -45,6 +47,7 @@ impl Hub {
             stopping: watch::Sender::new(false),
             key_uses: KeyUses::default(),
             running_calls: RunningCalls::default(),
+            remote_calls: Arc::default(),
             safety: Arc::new(safety),
             #[cfg(feature = "postgres")]
             store: None,
@@ -83,6 +86,11 @@ impl Hub {
     /// Returns the calls by MCP that run.
     pub(super) fn running_calls(&self) -> &RunningCalls {
         &self.running_calls
+    }
+
+    /// Returns the calls of sessions on other hosts that run.
+    pub(super) fn remote_calls(&self) -> &Arc<RemoteCalls> {
+        &self.remote_calls
     }
 
     /// Ends waiting calls and streams.

@@ -15,12 +15,15 @@ use crate::platform::{Clock, Settings, SystemClock};
 use crate::remote::hub_client::HubClient;
 use crate::remote::hub_error::HubError;
 use crate::remote::mirror::SessionMirror;
+use crate::remote::unsettled::UnsettledCalls;
 use crate::remote::waiting_hook::WaitingHook;
 
 /// The name of the program in the fault log.
 pub(super) const PROGRAM: &str = "claude-mesh-remote";
 /// The longest pause between two tries to reach the hub.
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// The pause after a refusal that somebody must end, such as that of a key.
+const PAUSE_REFUSED: Duration = Duration::from_secs(30);
 /// The first pause.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 
@@ -42,6 +45,12 @@ pub(super) struct Link {
     pub(super) queued: Notify,
     /// The waiting hook beside the client.
     pub(super) waiting_hook: WaitingHook,
+    /// The calls whose outcome is not known.
+    pub(super) unsettled: UnsettledCalls,
+    /// Notified when a reply is kept in the spool.
+    pub(super) spooled: Notify,
+    /// What the model is told with the next result.
+    notes: Mutex<Vec<String>>,
     /// Changes with each snapshot.
     snapshots: watch::Sender<u64>,
     /// Since when the hub is out of reach, in wall milliseconds, and why.
@@ -64,6 +73,9 @@ impl Link {
             registering: tokio::sync::Mutex::new(()),
             queued: Notify::new(),
             waiting_hook: WaitingHook::default(),
+            unsettled: UnsettledCalls::default(),
+            spooled: Notify::new(),
+            notes: Mutex::default(),
             snapshots: watch::Sender::new(0),
             unreachable: watch::Sender::new(None),
         }
@@ -174,6 +186,23 @@ impl Link {
         self.unreachable.borrow().clone()
     }
 
+    /// Returns a signal for each change of whether the hub is in reach.
+    pub(super) fn reachability(&self) -> watch::Receiver<Option<(i64, HubError)>> {
+        self.unreachable.subscribe()
+    }
+
+    /// Adds what the model is told with the next result.
+    pub(super) fn add_note(&self, note: String) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.push(note);
+    }
+
+    /// Takes what the model is told with a result.
+    pub(super) fn take_notes(&self) -> Vec<String> {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *notes)
+    }
+
     /// Says that something is to be sent to the hub.
     pub(super) fn send_soon(&self) {
         self.queued.notify_one();
@@ -196,6 +225,15 @@ impl Link {
 pub(super) fn next_pause(failures: u32) -> Duration {
     let pause = PAUSE_MIN * 2_u32.saturating_pow(failures.min(10));
     with_jitter(pause.min(PAUSE_MAX))
+}
+
+/// Returns the pause after a failure of what runs as long as the program.
+pub(super) fn pause_after(error: &HubError, failures: u32) -> Duration {
+    if error.is_transient() || error.is_session_ended() {
+        next_pause(failures)
+    } else {
+        PAUSE_REFUSED
+    }
 }
 
 fn with_jitter(pause: Duration) -> Duration {

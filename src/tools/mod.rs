@@ -67,6 +67,8 @@ pub use call::{CallContext, Operation, ProgressReport, Step, ToolCall, single_st
 pub use entry::{Effect, JsonObject, ToolEntry};
 #[cfg(feature = "server")]
 pub use error::{error_body, unreadable_settings_body};
+#[cfg(feature = "hub")]
+pub use inbox::ReplyDraft;
 #[cfg(feature = "server")]
 pub use result_budget::CHARS_MAX;
 #[cfg(feature = "server")]

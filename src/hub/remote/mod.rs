@@ -5,8 +5,13 @@
 
 mod body;
 mod call;
+mod ended_call;
+mod replies;
+mod running_calls;
 mod stream;
 mod verbs;
+
+pub(super) use running_calls::RemoteCalls;
 
 use std::sync::Arc;
 
@@ -38,6 +43,11 @@ pub(super) fn router() -> Router<Arc<Hub>> {
             "/v1/remote/sessions/{session}/tools/{tool}",
             post(call::call),
         )
+        .route(
+            "/v1/remote/sessions/{session}/calls/{key}",
+            delete(ended_call::end),
+        )
+        .route("/v1/remote/replies", post(replies::reply))
 }
 
 /// What a program on another host checks before it uses a hub.
