@@ -10,6 +10,8 @@ pub(crate) mod fault_reports;
 mod hub;
 #[cfg(feature = "hub")]
 mod hub_mcp;
+#[cfg(feature = "hub")]
+mod hub_store;
 mod in_flight;
 mod inbox_session;
 pub(crate) mod install_home;
@@ -31,6 +33,8 @@ pub(crate) use self::far_host::*;
 pub(crate) use self::hub::*;
 #[cfg(feature = "hub")]
 pub(crate) use self::hub_mcp::*;
+#[cfg(feature = "hub")]
+pub(crate) use self::hub_store::hubs_use_a_server;
 pub(crate) use self::in_flight::*;
 pub(crate) use self::inbox_session::*;
 pub(crate) use self::mesh_fixture::*;
