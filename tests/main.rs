@@ -252,3 +252,7 @@ mod documents;
 /// What only the real Claude Code can show: hooks, tools and terminals as its user meets them.
 #[cfg(all(feature = "cli", feature = "server"))]
 mod claude_code;
+
+/// A mesh on a PostgreSQL server: found and refused, writers at once, wake-ups, a connection that is lost.
+#[cfg(feature = "postgres")]
+mod postgres;

@@ -1,5 +1,6 @@
 //! What the tests share: a temporary home, real sessions, real programs, a mesh with a manual clock.
 mod calls;
+mod engine;
 pub(crate) mod event_calls;
 #[cfg(feature = "hub")]
 mod event_stream;
@@ -25,6 +26,8 @@ mod shared;
 mod world;
 
 pub(crate) use self::calls::*;
+#[cfg(feature = "postgres")]
+pub(crate) use self::engine::{PostgresServer, ServedMesh};
 #[cfg(feature = "hub")]
 pub(crate) use self::event_stream::*;
 #[cfg(feature = "remote")]
