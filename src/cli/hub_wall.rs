@@ -280,8 +280,9 @@ pub(super) fn join(args: &JoinArgs, json: bool) -> CommandResult {
 ///
 /// Removes what `claude-mesh join` has stored. Folders with a wall of their own keep it.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  claude-mesh leave")]
+#[command(after_help = "Examples:
+  claude-mesh leave
+  claude-mesh wall ~/work default     takes out one folder that has a wall of its own")]
 pub(super) struct LeaveArgs {}
 
 /// Runs `claude-mesh leave`.

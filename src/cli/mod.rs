@@ -58,6 +58,8 @@ mod serve;
 mod staged_files;
 mod state;
 mod status;
+#[cfg(feature = "postgres")]
+mod store_args;
 mod table;
 mod task;
 mod task_args;

@@ -23,6 +23,7 @@ pub(crate) enum HookRequest {
     /// It prints what is there now.
     Run,
     /// It waits, for as long as its session lives.
+    #[cfg(feature = "watcher")]
     Wait,
 }
 
@@ -31,11 +32,13 @@ impl HookRequest {
     pub(crate) fn line(self) -> &'static str {
         match self {
             Self::Run => "run",
+            #[cfg(feature = "watcher")]
             Self::Wait => "wait",
         }
     }
 
     /// Returns the request of a first line.
+    #[cfg(feature = "remote")]
     pub(crate) fn of_line(line: &str) -> Option<Self> {
         [Self::Run, Self::Wait]
             .into_iter()

@@ -82,6 +82,8 @@ pub use memory::remember::{Remember, RememberOutcome};
 pub use message::list::{MessageFilter, MessageList, ReadProgress, UnmentionedMail};
 pub use message::post::{MESSAGE_TTL_SECONDS_MAX, MessageDraft, PostOutcome};
 pub use message::topic::{SubscriptionAction, TopicSubscribers};
+#[cfg(feature = "postgres")]
+pub use open::PostgresPlace;
 pub use options::MeshOptions;
 pub use peer::describe::PeerDescription;
 pub use peer::directory::{PeerScope, PeerView};

@@ -15,14 +15,16 @@
 
 pub(super) mod error;
 mod params;
+#[cfg(feature = "postgres")]
+pub(super) mod postgres;
 mod row;
 mod served;
 mod statement;
 mod transaction;
 
-pub(super) use error::{EngineError, OptionalExtension, Result, ServedError};
-pub(super) use params::{Params, Values};
-pub(super) use row::{Row, ServedRow};
-pub(super) use served::ServedTransaction;
+pub(super) use error::{EngineError, OptionalExtension, Result};
+pub(super) use params::Params;
+pub(super) use row::Row;
+pub(super) use served::{Access, ServedDatabase};
 pub(super) use statement::Statement;
 pub(super) use transaction::Transaction;
