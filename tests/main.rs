@@ -118,6 +118,10 @@ mod hub_clients;
 #[cfg(feature = "remote")]
 mod remote;
 
+/// Hubs whose mesh is on a PostgreSQL server.
+#[cfg(feature = "postgres")]
+mod hub_store;
+
 /// Sessions of other hosts at a hub, by the requests of their programs.
 #[cfg(feature = "hub")]
 mod hub_remote;
