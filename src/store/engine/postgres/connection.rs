@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio_postgres::error::Severity;
 use tokio_postgres::{Client, SimpleQueryMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -37,6 +38,8 @@ pub(super) struct PreparedStatement {
     pub(super) columns: Arc<[String]>,
     /// The names of its values by their numbers.
     pub(super) names: Vec<String>,
+    /// Whether it only reads.
+    pub(super) is_query: bool,
 }
 
 /// A connection.
@@ -113,6 +116,7 @@ impl PostgresConnection {
             columns: columns.map(|column| column.name().to_owned()).collect(),
             statement,
             names: translation.names,
+            is_query: sql.trim_start().starts_with("SELECT"),
         });
         let mut statements = self.statements.borrow_mut();
         if statements.len() >= STATEMENTS_MAX {
@@ -120,6 +124,15 @@ impl PostgresConnection {
         }
         statements.insert(sql.to_owned(), Arc::clone(&prepared));
         Ok(prepared)
+    }
+
+    /// Connects again if the server has ended the connection, as far as that has arrived here.
+    fn reconnect_if_lost(&mut self) -> Result<()> {
+        self.runtime.receive();
+        if self.client.is_closed() {
+            self.reconnect()?;
+        }
+        Ok(())
     }
 
     /// Connects again. Nothing of an operation is lost by that: it has not begun.
@@ -134,13 +147,11 @@ impl PostgresConnection {
 
     /// Sends statements, on a new connection if this one is lost.
     fn send_first(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
-        if self.client.is_closed() {
-            self.reconnect()?;
-        }
+        self.reconnect_if_lost()?;
         let client = Arc::clone(&self.client);
         match self.wait(client.simple_query(sql)) {
             Ok(answer) => Ok(answer),
-            Err(error) if error.as_db_error().is_none() => {
+            Err(error) if is_connection_lost(&error) => {
                 self.reconnect()?;
                 let client = Arc::clone(&self.client);
                 self.wait(client.simple_query(sql))
@@ -194,8 +205,8 @@ impl PostgresConnection {
 
     /// Asks for the time, if the connection was idle; it is also seen whether it is lost.
     fn look_after_idle(&mut self) -> Result<()> {
-        if self.last_answer.get().elapsed() < IDLE && !self.client.is_closed() {
-            return Ok(());
+        if self.last_answer.get().elapsed() < IDLE {
+            return self.reconnect_if_lost();
         }
         let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
         for message in self.send_first(sql)? {
@@ -216,6 +227,14 @@ impl PostgresConnection {
         });
         number.ok_or_else(EngineError::no_row)
     }
+}
+
+/// Returns whether the server has ended the connection, or it was lost on the way.
+fn is_connection_lost(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_none_or(|reported| {
+        let severity = reported.parsed_severity();
+        matches!(severity, Some(Severity::Fatal | Severity::Panic))
+    })
 }
 
 /// Opens a connection to a mesh.
