@@ -30,3 +30,5 @@ pub mod cli;
 pub mod hub;
 #[cfg(feature = "server")]
 pub mod mcp;
+#[cfg(feature = "remote")]
+pub mod remote;

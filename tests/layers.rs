@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 9] = [
     &["mesh"],
     &["tools"],
     &["hooks", "mcp", "setup"],
-    &["hub"],
+    &["hub", "remote"],
     &["cli"],
 ];
 
@@ -165,14 +165,14 @@ fn module_specific_code_stays_in_its_module() {
 
 #[test]
 fn libraries_are_used_only_by_their_modules() {
-    let servers = ["mcp/", "hub/", "tools/async_driver.rs"];
+    let servers = ["mcp/", "hub/", "remote/", "tools/async_driver.rs"];
     let watchers = ["wake/watcher.rs", "wake/shared_listener.rs", "lib.rs"];
     let http = [" axum::", " hyper::", " tower::", "(axum::", "<axum::"];
     let rules: [(&str, &[&str], &[&str]); 6] = [
         ("wake", &watchers, &["notify::"]),
-        ("mcp and hub", &["mcp/", "hub/"], &["rmcp::"]),
+        ("the servers", &["mcp/", "hub/", "remote/"], &["rmcp::"]),
         ("the servers", &servers, &["tokio::"]),
-        ("hub", &["hub/"], &http),
+        ("hub and remote", &["hub/", "remote/"], &http),
         ("tools", &["tools/", "hub/operations/"], &["schemars::"]),
         ("cli", &["cli/", "main.rs"], &["clap::"]),
     ];

@@ -114,6 +114,10 @@ mod hub_events;
 #[cfg(feature = "hub")]
 mod hub_clients;
 
+/// Sessions on other machines than their mesh: real servers and hooks that reach it through a hub.
+#[cfg(feature = "remote")]
+mod remote;
+
 /// Sessions of other hosts at a hub, by the requests of their programs.
 #[cfg(feature = "hub")]
 mod hub_remote;

@@ -14,19 +14,30 @@ use crate::cli::error::{CliError, Failure};
 use crate::mesh::{JoinRequest, Member, Mesh, MeshOptions, SessionHandle};
 use crate::model::{PeerKind, PeerName};
 use crate::platform::foreign_text::escape_reserved_tags;
-use crate::platform::isolation::MeshLocation;
+use crate::platform::isolation::{self, MeshAddress, MeshLocation};
 use crate::platform::process;
 use crate::platform::process::ProcessKey;
 use crate::platform::project::Project;
 use crate::platform::{Fault, Settings, SystemClock, text};
 
-/// What a command needs to know before it opens the mesh.
+/// The folder of a command, before anything is opened.
+#[derive(Debug)]
+pub(super) struct CommandFolder {
+    pub(super) settings: Settings,
+    /// The project of the session above this shell, else of the working directory.
+    pub(super) project: Project,
+    /// Where the mesh of the project is.
+    pub(super) address: MeshAddress,
+    session: Option<(ProcessKey, RegistryEntry)>,
+}
+
+/// What a command on a mesh in a file needs to know before it opens the mesh.
 #[derive(Debug)]
 pub(super) struct CliContext {
     pub(super) settings: Settings,
     /// The project of the session above this shell, else of the working directory.
     pub(super) project: Project,
-    /// The mesh of the project.
+    /// The mesh of the command; by default that of the project.
     pub(super) location: MeshLocation,
     /// Print JSON.
     pub(super) json: bool,
@@ -42,9 +53,9 @@ pub(super) struct SessionGuard {
     unregister_on_drop: bool,
 }
 
-impl CliContext {
-    /// Determines folder, mesh and session. Opens nothing.
-    pub(super) fn resolve(json: bool) -> Result<Self, Failure> {
+impl CommandFolder {
+    /// Determines folder, session and mesh. Opens nothing.
+    pub(super) fn resolve() -> Result<Self, Failure> {
         let settings = Settings::of_this_process()?;
         let session = find_session_ancestor(&settings.claude.config_dir);
         let registered_folder = session
@@ -55,14 +66,42 @@ impl CliContext {
             _ => settings.project_folder(false),
         };
         let project = Project::of(&folder, &settings)?;
-        let location = project.mesh_location(&settings)?;
+        let address = project.mesh_address(&settings)?;
         Ok(Self {
             settings,
             project,
-            location,
-            json,
+            address,
             session,
         })
+    }
+
+    /// Returns the context of a command that works on a mesh in a file. This is the one place that refuses a mesh at a hub.
+    pub(super) fn into_context(self, json: bool) -> Result<CliContext, Failure> {
+        match &self.address {
+            MeshAddress::File(location) => {
+                let location = location.clone();
+                Ok(self.into_context_of(location, json))
+            }
+            MeshAddress::Hub(hub) => Err(isolation::hub_fault(hub).into()),
+        }
+    }
+
+    /// Returns the context of a command on this mesh, whichever the folder has.
+    pub(super) fn into_context_of(self, location: MeshLocation, json: bool) -> CliContext {
+        CliContext {
+            settings: self.settings,
+            project: self.project,
+            location,
+            json,
+            session: self.session,
+        }
+    }
+}
+
+impl CliContext {
+    /// Determines folder, mesh and session; refuses a folder whose mesh is at a hub. Opens nothing.
+    pub(super) fn resolve(json: bool) -> Result<Self, Failure> {
+        CommandFolder::resolve()?.into_context(json)
     }
 
     /// Opens the mesh, and creates its file if there is none.

@@ -13,14 +13,16 @@ use serde_json::json;
 use super::install::{PROGRAMS, install_paths};
 use crate::claude_code;
 use crate::cli::command_status::{CommandResult, CommandStatus};
-use crate::cli::context::{CliContext, shown};
+use crate::cli::context::{CliContext, CommandFolder, shown};
 use crate::cli::error::Failure;
-use crate::cli::{print, versions};
+use crate::cli::finding::{finding_from_fault, note, ok, problem};
+use crate::cli::{doctor_hub, print, versions};
 use crate::mesh::{Mesh, PeerScope};
 use crate::model::{Activity, Error, Topic};
 use crate::platform::clock::parse_rfc3339;
-use crate::platform::isolation;
+use crate::platform::isolation::{self, MeshAddress};
 use crate::platform::project::{PROJECT_FILE_NAME, Project};
+use crate::platform::settings::{DATABASE, HUB_URL};
 use crate::platform::{Clock, Fault, Settings, SystemClock, fault_log, text};
 use crate::setup::{self, Finding, InstallPaths, Severity};
 use crate::store;
@@ -76,9 +78,10 @@ fn examine(settings: &Settings) -> Result<Vec<Finding>, Failure> {
     findings.extend(setup::inspect(&paths));
     findings.extend(check_disabled(settings));
     findings.extend(check_misplaced_settings(settings));
+    findings.extend(doctor_hub::check_untrusted_settings(settings));
     findings.push(check_claude_code(settings, &paths));
     findings.extend(check_project(settings));
-    findings.extend(check_mesh(settings, &paths.programs));
+    findings.extend(check_mesh(settings, &paths));
     findings.push(check_doorbell(settings));
     #[cfg(feature = "hub")]
     findings.push(check_hub(settings));
@@ -111,41 +114,11 @@ fn format_count(count: usize, noun: &str) -> String {
     format!("{count} {noun}{end}")
 }
 
-fn finding(severity: Severity, text: impl Into<String>) -> Finding {
-    Finding {
-        severity,
-        text: text.into(),
-        fix: None,
-    }
-}
-
-fn ok(text: impl Into<String>) -> Finding {
-    finding(Severity::Ok, text)
-}
-
-fn note(text: impl Into<String>, fix: &str) -> Finding {
-    Finding {
-        fix: Some(fix.to_owned()).filter(|fix| !fix.is_empty()),
-        ..finding(Severity::Note, text)
-    }
-}
-
-fn problem(text: impl Into<String>, fix: &str) -> Finding {
-    Finding {
-        fix: Some(fix.to_owned()).filter(|fix| !fix.is_empty()),
-        ..finding(Severity::Problem, text)
-    }
-}
-
 fn finding_from_error(error: &Error) -> Finding {
     match error {
         Error::Fault(fault) => finding_from_fault(fault),
         Error::Refused(refusal) => problem(refusal.to_string(), ""),
     }
-}
-
-fn finding_from_fault(fault: &Fault) -> Finding {
-    problem(&fault.message, &fault.hint)
 }
 
 /// Checks that all programs are there and have the same version.
@@ -253,20 +226,30 @@ fn check_project(settings: &Settings) -> Vec<Finding> {
         .collect()
 }
 
-/// Checks which mesh this folder has, whether all programs use the same one, and its file.
-fn check_mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
-    let Ok(context) = CliContext::resolve(false) else {
+/// Checks which mesh this folder has, whether all programs use the same one, and its file or the access to its hub.
+fn check_mesh(settings: &Settings, paths: &InstallPaths) -> Vec<Finding> {
+    let Ok(folder) = CommandFolder::resolve() else {
         // `check_project` has reported the problem with the project.
-        let place = isolation::mesh_location(settings, &settings.working_directory);
-        return place.err().iter().map(finding_from_fault).collect();
+        let address = isolation::mesh_address(settings, &settings.working_directory);
+        return address.err().iter().map(finding_from_fault).collect();
     };
+    let mismatch = check_location_mismatch(settings, &paths.programs, &folder);
+    let location = match &folder.address {
+        MeshAddress::File(location) => location.clone(),
+        MeshAddress::Hub(hub) => {
+            let mut findings = doctor_hub::check(settings, paths, hub);
+            findings.extend(mismatch);
+            return findings;
+        }
+    };
+    let context = folder.into_context_of(location, false);
     let mut findings = vec![ok(format!(
         "mesh {} here ({}), decided by {}",
         context.location.name,
         context.shown(&context.location.database),
         context.location.decided_by
     ))];
-    findings.extend(check_location_mismatch(settings, programs, &context));
+    findings.extend(mismatch);
     match context.open_existing() {
         Ok(None) => findings.push(
             match store::check_database_path(&context.location.database) {
@@ -284,7 +267,7 @@ fn check_mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
 fn check_location_mismatch(
     settings: &Settings,
     programs: &Path,
-    context: &CliContext,
+    folder: &CommandFolder,
 ) -> Option<Finding> {
     let server = programs.join(PROGRAMS[0]);
     let default_settings = Settings::read(
@@ -293,21 +276,28 @@ fn check_location_mismatch(
         Some(&server),
         settings.working_directory.clone(),
     );
-    let other_location =
-        match default_settings.and_then(|settings| context.project.mesh_location(&settings)) {
-            Ok(place) => place,
-            Err(fault) => return Some(finding_from_fault(&fault)),
-        };
-    (other_location.database != context.location.database).then(|| {
+    let other = match default_settings.and_then(|settings| folder.project.mesh_address(&settings)) {
+        Ok(other) => other,
+        Err(fault) => return Some(finding_from_fault(&fault)),
+    };
+    let shown = |address: &MeshAddress| match address {
+        MeshAddress::File(location) => shown(&location.database, &settings.home),
+        MeshAddress::Hub(hub) => hub.url.clone(),
+    };
+    let setting = match settings.database {
+        Some(_) => DATABASE,
+        None => HUB_URL,
+    };
+    (!other.is_same_mesh(&folder.address)).then(|| {
         note(
             format!(
                 "this shell uses {} ({}), \
                  but a session started without this environment uses {}",
-                context.shown(&context.location.database),
-                context.location.decided_by,
-                context.shown(&other_location.database)
+                shown(&folder.address),
+                folder.address.decided_by(),
+                shown(&other)
             ),
-            "set MESH_DB_PATH in ~/.claude-mesh/.env instead, which all programs read",
+            &format!("set {setting} in ~/.claude-mesh/.env instead, which all programs read"),
         )
     })
 }

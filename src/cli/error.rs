@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::print;
 use crate::model::{Error, Refusal};
-use crate::platform::{Fault, text};
+use crate::platform::{Fault, FaultKind, text};
 use crate::tools::output;
 
 /// Why a command failed.
@@ -93,7 +93,11 @@ impl From<CliError> for Failure {
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        CliError::new("storage", fault.message, fault.hint).into()
+        let code = match fault.kind {
+            FaultKind::AtHub => "unsupported",
+            _ => "storage",
+        };
+        CliError::new(code, fault.message, fault.hint).into()
     }
 }
 

@@ -90,8 +90,10 @@ pub(super) struct FilesArgs {
 }
 
 /// The programs that Claude Code starts.
-pub(super) const PROGRAMS: [&str; 6] = [
+pub(super) const PROGRAMS: &[&str] = &[
     "claude-mesh-server",
+    #[cfg(feature = "remote")]
+    "claude-mesh-remote",
     "claude-mesh-session-start",
     "claude-mesh-session-end",
     "claude-mesh-inbox-poll",
@@ -330,8 +332,9 @@ pub(super) fn live_sessions(settings: &Settings) -> Vec<(ProcessKey, claude_code
 
 fn check_programs(paths: &InstallPaths, settings: &Settings) -> Result<(), Failure> {
     let missing: Vec<&str> = PROGRAMS
-        .into_iter()
+        .iter()
         .filter(|name| !paths.programs.join(name).is_file())
+        .copied()
         .collect();
     if missing.is_empty() {
         return Ok(());

@@ -1,21 +1,24 @@
 //! `claude-mesh key`: creates, lists, rotates and revokes the keys of the hub. Only a person may.
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::cli::command_status::{CommandResult, CommandStatus};
-use crate::cli::context::CliContext;
+use crate::cli::context::{CliContext, CommandFolder};
 use crate::cli::error::{CliError, Failure};
+#[cfg(feature = "postgres")]
+use crate::cli::store_args::StoreArgs;
 use crate::cli::{duration, print, table};
 use crate::hub::HTTP_LOCAL_PEER;
-use crate::mesh::{KeyDraft, Mesh, MeshOptions};
+use crate::mesh::{KeyDraft, Mesh};
+#[cfg(feature = "postgres")]
+use crate::mesh::{MeshOptions, PostgresPlace};
 use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
 use crate::model::{Error, PeerName, elapsed};
 use crate::platform::clock::rfc3339;
 use crate::platform::isolation::{self, MeshLocation};
-use crate::platform::{SystemClock, text};
+use crate::platform::{Settings, text};
 
 /// Create, list, rotate and revoke the keys of the hub
 ///
@@ -34,6 +37,67 @@ pub(super) struct KeyArgs {
     /// The mesh; that of this folder by default.
     #[arg(long, value_name = "NAME", global = true)]
     mesh: Option<String>,
+    #[cfg(feature = "postgres")]
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// The mesh whose keys are managed.
+struct KeyMesh {
+    context: CliContext,
+    /// The mesh on a database server, instead of the file of the context.
+    #[cfg(feature = "postgres")]
+    place: Option<PostgresPlace>,
+}
+
+impl KeyMesh {
+    fn resolve(args: &KeyArgs, json: bool) -> Result<Self, Failure> {
+        let folder = CommandFolder::resolve()?;
+        #[cfg(feature = "postgres")]
+        if let Some(location) = args.store.location()? {
+            let path = folder.settings.mesh_home.join("hub-store").join("mesh.db");
+            let shown = MeshLocation {
+                name: location.schema().to_owned(),
+                database: path.clone(),
+                decided_by: "--store".into(),
+            };
+            return Ok(Self {
+                context: folder.into_context_of(shown, json),
+                place: Some(PostgresPlace::new(location, path)),
+            });
+        }
+        let context = match args.mesh.as_deref() {
+            Some(name) => {
+                let location = find_mesh(&folder.settings, name)?;
+                folder.into_context_of(location, json)
+            }
+            None => folder.into_context(json)?,
+        };
+        Ok(Self {
+            context,
+            #[cfg(feature = "postgres")]
+            place: None,
+        })
+    }
+
+    /// Opens the mesh, and creates it if there is none.
+    fn open(&self) -> Result<Mesh, Failure> {
+        #[cfg(feature = "postgres")]
+        if let Some(place) = &self.place {
+            let options = MeshOptions::from_settings(&self.context.settings);
+            return Ok(Mesh::connect(place, &options)?);
+        }
+        Ok(self.context.open()?)
+    }
+
+    /// Opens the mesh if there is one.
+    fn open_existing(&self) -> Result<Option<Mesh>, Failure> {
+        #[cfg(feature = "postgres")]
+        if self.place.is_some() {
+            return self.open().map(Some);
+        }
+        Ok(self.context.open_existing()?)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -95,18 +159,19 @@ impl From<ScopeArg> for KeyScope {
 }
 
 /// Runs `claude-mesh key`.
-pub(super) fn key(context: &CliContext, args: &KeyArgs) -> CommandResult {
+pub(super) fn key(args: &KeyArgs, json: bool) -> CommandResult {
+    let mesh = KeyMesh::resolve(args, json)?;
+    let context = &mesh.context;
     context.require_person("managing keys")?;
-    let location = mesh_location(context, args.mesh.as_deref())?;
     match &args.action {
-        KeyAction::Create(args) => create(context, &location, args),
-        KeyAction::List { all } => list(context, &location, *all),
+        KeyAction::Create(args) => create(&mesh, args),
+        KeyAction::List { all } => list(&mesh, *all),
         KeyAction::Rotate { key } => {
-            let rotated = open(context, &location)?.rotate_key(key);
+            let rotated = mesh.open()?.rotate_key(key);
             let (text, key) = rotated.map_err(with_list_hint)?;
             print_new_key(context, &text, &key)
         }
-        KeyAction::Revoke { key } => revoke(context, &location, key),
+        KeyAction::Revoke { key } => revoke(&mesh, key),
     }
 }
 
@@ -121,12 +186,9 @@ fn with_list_hint(error: Error) -> Failure {
     }
 }
 
-/// Returns the mesh of that name, or the one of this folder.
-fn mesh_location(context: &CliContext, name: Option<&str>) -> Result<MeshLocation, Failure> {
-    let Some(name) = name else {
-        return Ok(context.location.clone());
-    };
-    let meshes = isolation::all_meshes(&context.settings)?;
+/// Returns the mesh of that name.
+fn find_mesh(settings: &Settings, name: &str) -> Result<MeshLocation, Failure> {
+    let meshes = isolation::all_meshes(settings)?;
     let found = meshes.into_iter().find(|mesh| mesh.name == name);
     found.ok_or_else(|| {
         let message = format!("no mesh called {name:?}");
@@ -134,21 +196,15 @@ fn mesh_location(context: &CliContext, name: Option<&str>) -> Result<MeshLocatio
     })
 }
 
-/// Opens the mesh, and creates its file if there is none.
-fn open(context: &CliContext, location: &MeshLocation) -> Result<Mesh, Failure> {
-    let options = MeshOptions::from_settings(&context.settings);
-    let clock = Arc::new(SystemClock::new());
-    Ok(Mesh::open_with(&location.database, clock, &options)?)
-}
-
-fn create(context: &CliContext, location: &MeshLocation, args: &KeyCreateArgs) -> CommandResult {
+fn create(mesh: &KeyMesh, args: &KeyCreateArgs) -> CommandResult {
+    let context = &mesh.context;
     let draft = KeyDraft {
         holder: holder(args)?,
         scope: args.scope.into(),
         project: Some(context.project.path.to_string_lossy().into_owned()),
         lifetime: lifetime(args.expires)?,
     };
-    let (text, key) = open(context, location)?.create_key(&draft)?;
+    let (text, key) = mesh.open()?.create_key(&draft)?;
     print_new_key(context, &text, &key)
 }
 
@@ -225,10 +281,10 @@ fn listed_key(key: &AccessKey) -> Value {
     body
 }
 
-fn list(context: &CliContext, location: &MeshLocation, all: bool) -> CommandResult {
+fn list(mesh: &KeyMesh, all: bool) -> CommandResult {
+    let context = &mesh.context;
     let (mut keys, mut now_ms) = (Vec::new(), 0);
-    if location.database.exists() {
-        let mut mesh = open(context, location)?;
+    if let Some(mut mesh) = mesh.open_existing()? {
         now_ms = mesh.now().wall_ms;
         keys = mesh.keys()?;
     }
@@ -269,16 +325,16 @@ fn print_table(keys: &[AccessKey], now_ms: i64) -> Result<(), Failure> {
     Ok(())
 }
 
-fn revoke(context: &CliContext, location: &MeshLocation, name_or_id: &str) -> CommandResult {
-    let revoked = if location.database.exists() {
-        open(context, location)?.revoke_keys(name_or_id)?
-    } else {
-        Vec::new()
+fn revoke(mesh: &KeyMesh, name_or_id: &str) -> CommandResult {
+    let context = &mesh.context;
+    let revoked = match mesh.open_existing()? {
+        Some(mut mesh) => mesh.revoke_keys(name_or_id)?,
+        None => Vec::new(),
     };
     if revoked.is_empty() {
         let message = format!(
             "{name_or_id:?} has no key in the mesh {} that could be revoked",
-            location.name
+            context.location.name
         );
         let hint = "`claude-mesh key list --all` lists them; nothing was changed";
         return Err(CliError::new("not_found", message, hint).into());

@@ -17,17 +17,21 @@ mod context;
 mod demo;
 mod desktop_notification;
 mod doctor;
+mod doctor_hub;
 mod duration;
 mod erase_residue;
 mod error;
 mod event_format;
 mod events;
+mod finding;
 mod format;
 mod gc;
 #[cfg(feature = "hub")]
 mod hub_board;
+mod hub_credentials;
 #[cfg(feature = "hub")]
 mod hub_service;
+mod hub_wall;
 mod inbox;
 mod inbox_follow;
 mod inbox_format;
@@ -54,6 +58,8 @@ mod serve;
 mod staged_files;
 mod state;
 mod status;
+#[cfg(feature = "postgres")]
+mod store_args;
 mod table;
 mod task;
 mod task_args;
@@ -122,6 +128,8 @@ enum Command {
     Quiet(throttle::QuietArgs),
     Pause(throttle::PauseArgs),
     Wall(wall::WallArgs),
+    Join(hub_wall::JoinArgs),
+    Leave(hub_wall::LeaveArgs),
     Gc(gc::GcArgs),
     Install(install::InstallArgs),
     Uninstall(uninstall::UninstallArgs),
@@ -176,6 +184,8 @@ fn dispatch(cli: Cli) -> CommandResult {
         Command::Completions(args) => completions_man::completions(&args, Cli::command()),
         Command::Man(args) => completions_man::man(&args, Cli::command()),
         Command::Wall(args) => wall::wall(&args, json),
+        Command::Join(args) => hub_wall::join(&args, json),
+        Command::Leave(_) => hub_wall::leave(json),
         Command::Install(args) => install::install(&args, json),
         Command::Uninstall(args) => uninstall::uninstall(&args, json),
         #[cfg(feature = "hub")]
@@ -183,7 +193,7 @@ fn dispatch(cli: Cli) -> CommandResult {
         #[cfg(feature = "hub")]
         Command::Board(args) => hub_board::board(&CliContext::resolve(json)?, &args),
         #[cfg(feature = "hub")]
-        Command::Key(args) => key::key(&CliContext::resolve(json)?, &args),
+        Command::Key(args) => key::key(&args, json),
         Command::Doctor(_) => doctor::doctor(json),
         Command::Demo(args) => demo::demo(&args, json),
         Command::Notify(args) => desktop_notification::notify(&args, json),

@@ -8,42 +8,63 @@ use super::print;
 use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::shown;
 use crate::cli::error::Failure;
+use crate::cli::hub_wall::{self, HubArgs};
+use crate::platform::Settings;
+use crate::platform::hub_location::is_hub_url;
+use crate::platform::isolation::{self, MeshAddress};
 use crate::platform::settings::expand_home;
-use crate::platform::{Settings, isolation};
 
 /// List the walls, or give a folder a mesh of its own
 ///
 /// Sessions behind different walls cannot see each other. A wall applies to the folder and all below it; the nearest
-/// one counts. It is written to ~/.claude-mesh/config.json and applies to sessions that start from then on.
+/// one counts. It is written to ~/.claude-mesh/config.json and applies to sessions that start from then on. The mesh is a
+/// file of this machine, or that of a hub on another.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh wall                          the current walls
   claude-mesh wall ~/clients/acme acme      sessions below that folder see only each other
+  claude-mesh wall ~/work https://mesh.example:3456 --key-file key.txt
   claude-mesh wall ~/clients/acme default   remove the wall")]
 pub(super) struct WallArgs {
     /// The folder; it need not exist.
     #[arg(requires = "name")]
     folder: Option<PathBuf>,
-    /// The name of its mesh: a-z, 0-9, `.`, `_`, `-`. `default` removes the wall.
+    /// The name of its mesh: a-z, 0-9, `.`, `_`, `-`; or the URL of a hub. `default` removes the wall.
     name: Option<String>,
+    #[command(flatten)]
+    hub: HubArgs,
 }
 
 /// Lists the walls, or sets one.
 pub(super) fn wall(args: &WallArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
-    match (&args.folder, &args.name) {
-        (Some(folder), Some(name)) => set_mesh(&settings, folder, name, json),
-        _ => list(&settings, json),
-    }
+    let (Some(folder), Some(name)) = (&args.folder, &args.name) else {
+        return list(&settings, json);
+    };
+    let folder = checked_folder(&settings, folder)?;
+    let change = if name.contains("://") {
+        hub_wall::set_hub(&settings, &folder, name, &args.hub)?
+    } else if args.hub.any() {
+        return Err(Failure::argument(
+            "--key-file, --certificate and --insecure-http are for the URL of a hub",
+            "a mesh with a name is a file of this machine; nothing was changed",
+        ));
+    } else {
+        hub_wall::set_mesh(&settings, &folder, name)?
+    };
+    change.report(&settings, json)
 }
 
 fn list(settings: &Settings, json: bool) -> CommandResult {
     let walls = isolation::mesh_folders(settings)?;
-    let here = isolation::mesh_location(settings, &settings.working_directory)?;
+    let here = isolation::mesh_address(settings, &settings.working_directory)?;
     if json {
         let walls: Vec<_> = walls
             .iter()
-            .map(|(folder, name)| json!({ "folder": folder, "mesh": name }))
+            .map(|(folder, name)| {
+                let key = if is_hub_url(name) { "url" } else { "mesh" };
+                json!({ "folder": folder, key: name })
+            })
             .collect();
         print::json(&json!({ "walls": walls, "here": here }))?;
         return Ok(CommandStatus::Done);
@@ -54,16 +75,18 @@ fn list(settings: &Settings, json: bool) -> CommandResult {
     if walls.is_empty() {
         print::line("no walls: all folders share one mesh")?;
     }
-    print::line(&format!(
-        "here: mesh {} ({}), decided by {}",
-        here.name,
-        shown(&here.database, &settings.home),
-        here.decided_by
-    ))?;
+    let mesh = match &here {
+        MeshAddress::File(location) => {
+            let database = shown(&location.database, &settings.home);
+            format!("mesh {} ({database})", location.name)
+        }
+        MeshAddress::Hub(hub) => format!("the mesh at {}", hub.url),
+    };
+    print::line(&format!("here: {mesh}, decided by {}", here.decided_by()))?;
     Ok(CommandStatus::Done)
 }
 
-fn set_mesh(settings: &Settings, folder: &Path, name: &str, json: bool) -> CommandResult {
+fn checked_folder(settings: &Settings, folder: &Path) -> Result<PathBuf, Failure> {
     let folder = settings
         .working_directory
         .join(expand_home(folder, &settings.home));
@@ -79,27 +102,7 @@ fn set_mesh(settings: &Settings, folder: &Path, name: &str, json: bool) -> Comma
             "its name must be UTF-8 without `*`, `?` and `[`; nothing was changed",
         ));
     }
-    let before = isolation::set_mesh(settings, &folder, name)?;
-    let place = isolation::mesh_location(settings, &folder)?;
-    if json {
-        print::json(&json!({ "folder": folder, "before": before, "place": place }))?;
-        return Ok(CommandStatus::Done);
-    }
-    let before = match before {
-        Some(before) if before != name => format!(" (it was {before})"),
-        _ => String::new(),
-    };
-    print::line(&format!(
-        "{} and all below: mesh {}{before}",
-        shown(&folder, &settings.home),
-        place.name
-    ))?;
-    print::line(&format!("file: {}", shown(&place.database, &settings.home)))?;
-    if settings.database.is_some() {
-        print::line("but MESH_DB_PATH is set and overrides every wall")?;
-    }
-    print::line("open sessions keep their mesh until they are restarted")?;
-    Ok(CommandStatus::Done)
+    Ok(folder)
 }
 
 /// Removes `.` and `..` from the path of a folder that does not exist yet.

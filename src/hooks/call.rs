@@ -75,13 +75,13 @@ impl HookCall {
     }
 
     /// Returns whether the server offers this set of tools.
-    pub(super) fn lists_tool_set(&self, set: &str) -> bool {
+    pub(crate) fn lists_tool_set(&self, set: &str) -> bool {
         let sets = self.settings.tools.as_ref();
         sets.is_none_or(|sets| sets.iter().any(|listed| listed == set))
     }
 
     /// Returns whether other sessions can ask this one: it is interactive, or headless with the setting to answer.
-    pub(super) fn is_addressable(&self) -> bool {
+    pub(crate) fn is_addressable(&self) -> bool {
         !self.settings.is_headless() || self.settings.headless_mailbox
     }
 

@@ -41,7 +41,12 @@ pub fn claim_guard(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     ))))
 }
 
-fn denial_message(claim: &Claim, now: &crate::platform::Moment, project: &Path) -> String {
+/// Returns what the model gets whose edit is denied.
+pub(crate) fn denial_message(
+    claim: &Claim,
+    now: &crate::platform::Moment,
+    project: &Path,
+) -> String {
     let path = PathBuf::from(claim.resource.trim_start_matches("file:"));
     let shown = path.strip_prefix(project).unwrap_or(&path);
     let remaining_ms = claim.lease.expires_at_monotonic_ms - now.monotonic_ms;

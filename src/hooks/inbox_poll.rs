@@ -38,7 +38,7 @@ pub fn inbox_poll(call: &HookCall) -> Result<Option<HookOutput>, Error> {
         let started_at_ms = registry_entry.and_then(|entry| entry.started_at_ms);
         return restart_notice(&mut mesh, &me, started_at_ms);
     }
-    record_activity(call, &mut *mesh, &me, process);
+    record_activity(call, &mut mesh, &me, process);
     deliver(call, &mut *mesh, &me)
 }
 

@@ -95,12 +95,12 @@ fn call_hook<T>(hook: HookFn<T>, request: HookRequest) -> Option<Output<T>> {
     };
     let answered = match error {
         Error::Fault(fault) if fault.kind == FaultKind::AtHub => {
-            session_socket::ask_server(&call, request, &input).map_err(Error::from)
+            session_socket::ask_server(&call, request, &input)
         }
         error => Err(error),
     };
     match answered {
-        Ok(output) => (!output.is_empty()).then_some(Output::OfServer(output)),
+        Ok(output) => output.map(Output::OfServer),
         Err(error) => {
             report_fault(Some(call.settings.mesh_home), &error.to_string());
             None

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::call::HookCall;
+use super::session_start;
+use crate::model::Error;
 use crate::platform::process::ProcessKey;
-use crate::platform::{Fault, permissions};
+use crate::platform::{clock, permissions};
 
 /// How long a hook waits for its server; then it prints nothing.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(250);
@@ -21,6 +23,7 @@ pub(crate) enum HookRequest {
     /// It prints what is there now.
     Run,
     /// It waits, for as long as its session lives.
+    #[cfg(feature = "watcher")]
     Wait,
 }
 
@@ -29,11 +32,13 @@ impl HookRequest {
     pub(crate) fn line(self) -> &'static str {
         match self {
             Self::Run => "run",
+            #[cfg(feature = "watcher")]
             Self::Wait => "wait",
         }
     }
 
     /// Returns the request of a first line.
+    #[cfg(feature = "remote")]
     pub(crate) fn of_line(line: &str) -> Option<Self> {
         [Self::Run, Self::Wait]
             .into_iter()
@@ -52,33 +57,79 @@ pub(crate) fn socket_path(mesh_home: &Path, client: ProcessKey) -> PathBuf {
     sockets_folder(mesh_home).join(name)
 }
 
-/// Returns the output of a hook as the server of its session has it; empty if there is none, or if no server answers.
+/// Returns the client process whose server answers at a socket.
+pub(crate) fn client_of_socket(path: &Path) -> Option<ProcessKey> {
+    let (pid, started) = path.file_name()?.to_str()?.split_once('-')?;
+    let (started, _) = started.split_once('.')?;
+    Some(ProcessKey {
+        pid: pid.parse().ok()?,
+        started: started.parse().ok()?,
+    })
+}
+
+/// Returns the output of a hook as the server of its session has it; nothing if there is none, or if no server answers.
 pub(super) fn ask_server(
     call: &HookCall,
     request: HookRequest,
     payload: &[u8],
-) -> Result<Vec<u8>, Fault> {
+) -> Result<Option<Vec<u8>>, Error> {
     let home = &call.settings.mesh_home;
     let socket = socket_path(home, call.client()?);
+    let folder = sockets_folder(home);
     // Who owns the folder decides who may listen there.
-    let Ok(metadata) = sockets_folder(home).metadata() else {
-        return Ok(Vec::new());
-    };
-    permissions::check_owner_and_mode(&sockets_folder(home), &metadata)?;
-    // A server that starts, ends or is busy has nothing to say: the next event asks again.
-    Ok(exchange(&socket, request, payload).unwrap_or_default())
+    if folder.exists() {
+        permissions::check_own_folder(&folder)?;
+    }
+    match exchange(&socket, request, payload) {
+        Ok(output) => Ok((!output.is_empty()).then_some(output)),
+        // A server that starts, ends or is busy has nothing to say: the next event asks again.
+        Err(_) => session_start::text_without_server(call),
+    }
 }
 
 fn exchange(socket: &Path, request: HookRequest, payload: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket)?;
-    if request == HookRequest::Run {
-        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-        stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-    }
-    let head = format!("{}\n", request.line());
-    stream.write_all(&[head.as_bytes(), payload].concat())?;
-    stream.shutdown(Shutdown::Write)?;
+    let first_line = format!("{}\n", request.line());
     let mut output = Vec::new();
+    if request == HookRequest::Wait {
+        stream.write_all(first_line.as_bytes())?;
+        // It sends no end: the end of the connection tells the server that this hook has ended.
+        stream.take(OUTPUT_BYTES_MAX).read_to_end(&mut output)?;
+        return Ok(output);
+    }
+    let mut stream = DeadlineStream::new(stream)?;
+    stream.inner.write_all(first_line.as_bytes())?;
+    stream.inner.write_all(payload)?;
+    stream.inner.shutdown(Shutdown::Write)?;
     stream.take(OUTPUT_BYTES_MAX).read_to_end(&mut output)?;
     Ok(output)
+}
+
+/// A connection whose answer has to be there within [`ANSWER_TIMEOUT`].
+struct DeadlineStream {
+    inner: UnixStream,
+    ends_monotonic_ms: i64,
+}
+
+impl DeadlineStream {
+    fn new(inner: UnixStream) -> io::Result<Self> {
+        inner.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+        let timeout_ms = i64::try_from(ANSWER_TIMEOUT.as_millis()).unwrap_or(i64::MAX);
+        Ok(Self {
+            inner,
+            ends_monotonic_ms: clock::monotonic_ms() + timeout_ms,
+        })
+    }
+}
+
+impl Read for DeadlineStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left_ms = u64::try_from(self.ends_monotonic_ms - clock::monotonic_ms()).unwrap_or(0);
+        if left_ms == 0 {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.inner
+            .set_read_timeout(Some(Duration::from_millis(left_ms)))?;
+        self.inner.read(buffer)
+    }
 }

@@ -4,6 +4,7 @@ use super::call::HookCall;
 use crate::claude_code::{HookEvent, HookOutput};
 use crate::mesh::{Inbox, PeerScope, SessionHandle};
 use crate::model::{Activity, Error, PeerKind};
+use crate::platform::isolation::MeshAddress;
 
 /// At most this many other sessions are named.
 const NAMED_PEERS_MAX: usize = 12;
@@ -44,6 +45,32 @@ pub fn session_start(call: &HookCall) -> Result<Option<HookOutput>, Error> {
         memories,
     };
     Ok(Some(HookOutput::Context(start.text())))
+}
+
+/// Returns the output at the start of a session whose server does not answer yet, where the mesh is at a hub.
+pub(super) fn text_without_server(call: &HookCall) -> Result<Option<Vec<u8>>, Error> {
+    let HookEvent::Started { .. } = &call.event else {
+        return Ok(None);
+    };
+    if !call.is_addressable() {
+        return Ok(None);
+    }
+    let Some(MeshAddress::Hub(hub)) = call
+        .project()?
+        .map(|project| project.mesh_address(&call.settings))
+        .transpose()?
+    else {
+        return Ok(None);
+    };
+    let text = HookOutput::Context(text_before_hub(&hub.url));
+    Ok(Some(text.to_json("SessionStart").into_bytes()))
+}
+
+/// Returns what the model of a session gets whose hub has not described the session yet.
+pub(crate) fn text_before_hub(url: &str) -> String {
+    format!(
+        "claude-mesh: this session joins the mesh at {url}, which has not answered yet. Your name there and the other sessions come with a prompt as soon as it has."
+    )
 }
 
 /// What the text at the start of a session says.

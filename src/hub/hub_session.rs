@@ -2,7 +2,7 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -96,12 +96,18 @@ pub(super) struct HubSession {
     in_use: AtomicUsize,
     /// Streams that listen. A person can be asked while one is open.
     listeners: AtomicUsize,
+    /// How many calls that may have changed something have ended.
+    finished_calls: AtomicU64,
+    /// Whether a waiting hook runs beside the client of a session on another host.
+    has_waiting_hook: AtomicBool,
 }
 
 #[derive(Default)]
 struct Registration {
     handle: Option<SessionHandle>,
     lock: Option<LockGuard>,
+    /// Held while its waiting hook runs on another host.
+    waiting_hook_lock: Option<LockGuard>,
 }
 
 impl HubSession {
@@ -118,6 +124,8 @@ impl HubSession {
             ttl_ms: AtomicI64::new(TTL_MS),
             in_use: AtomicUsize::new(0),
             listeners: AtomicUsize::new(0),
+            finished_calls: AtomicU64::new(0),
+            has_waiting_hook: AtomicBool::new(false),
         }
     }
 
@@ -137,7 +145,7 @@ impl HubSession {
         *self.remote.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
     }
 
-    /// Returns whether its program was heard of within the last lease: a call runs, a stream listens, or a request came.
+    /// Returns whether its program has reached the hub within the last lease: a call runs, a stream listens, or a request came.
     pub(super) fn is_served(&self, now: &Moment) -> bool {
         let last_ms = self.last_request_monotonic_ms.load(Ordering::Relaxed);
         self.in_use.load(Ordering::Relaxed) > 0
@@ -186,14 +194,44 @@ impl HubSession {
         } else if registration.lock.is_none() {
             registration.lock = lock::acquire(&doorbells.lock_path(handle.session))?;
         }
+        if !self.has_waiting_hook() {
+            registration.waiting_hook_lock = None;
+        } else if registration.waiting_hook_lock.is_none() {
+            let path = doorbells.waiting_hook_lock_path(handle.session);
+            registration.waiting_hook_lock = lock::acquire(&path)?;
+        }
         registration.handle = Some(handle);
         Ok(())
+    }
+
+    /// Records whether a waiting hook runs beside its client. The next step of the session takes or releases its lock.
+    pub(super) fn set_has_waiting_hook(&self, has_waiting_hook: bool) {
+        self.has_waiting_hook
+            .store(has_waiting_hook, Ordering::Relaxed);
+    }
+
+    /// Returns whether a waiting hook runs beside its client.
+    pub(super) fn has_waiting_hook(&self) -> bool {
+        self.has_waiting_hook.load(Ordering::Relaxed)
+    }
+
+    /// Records that a call has ended that may have changed what is pending for the session. Returns how many have.
+    pub(super) fn finish_call(&self) -> u64 {
+        let finished = self.finished_calls.fetch_add(1, Ordering::SeqCst) + 1;
+        self.signal();
+        finished
+    }
+
+    /// Returns how many calls have ended that may have changed what is pending for the session.
+    pub(super) fn finished_calls(&self) -> u64 {
+        self.finished_calls.load(Ordering::SeqCst)
     }
 
     /// Ends the registration and returns it.
     pub(super) fn take_handle(&self) -> Option<SessionHandle> {
         let mut registration = self.registration();
         registration.lock = None;
+        registration.waiting_hook_lock = None;
         registration.handle.take()
     }
 

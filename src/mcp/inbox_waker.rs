@@ -18,6 +18,8 @@ use crate::mcp::session_state::Shared;
 use crate::mcp::timer::sleep_or_wait_forever;
 use crate::mesh::{InboxSocketState, WakeAction};
 use crate::model::throttle::PersonAlert;
+use crate::platform::Settings;
+use crate::platform::process::ProcessKey;
 
 /// How long the waker leaves a doorbell to a waiting call, which most often takes what the doorbell announces.
 const WAITING_CALL_GRACE: Duration = Duration::from_millis(200);
@@ -29,7 +31,7 @@ const MAIL_INSTRUCTION: &str = "If none follows here, call list_messages.";
 const CLAIM_INSTRUCTION: &str = "If none is named here, call poll_inbox.";
 
 /// Why no line can be posted without a socket.
-const NO_SOCKET: &str =
+pub(crate) const NO_SOCKET: &str =
     "its Claude Code has no inbox socket (2.1.224 or later has one, unless started with --bare)";
 
 /// Wakes the session when needed, for as long as the server runs.
@@ -102,7 +104,13 @@ impl Waker<'_> {
             } => {
                 let (sender, text) = wake_text(&from, answers, &mail, granted);
                 self.rate_limit.record_post(self.shared.now().monotonic_ms);
-                let posted = post_wake_line(self.shared, &nonce, &sender, &text).await;
+                let client = *self.shared.client_process().borrow();
+                let line = WakeLine {
+                    nonce: &nonce,
+                    sender: &sender,
+                    text: &text,
+                };
+                let posted = post_wake_line(self.shared.settings(), client, &line).await;
                 let Err(problem) = posted else {
                     return Some(Duration::from_millis(10));
                 };
@@ -116,7 +124,7 @@ impl Waker<'_> {
             }
             WakeAction::Wait { after_ms, alert } => {
                 if let Some(new_alert) = alert.filter(|_| alert != self.reported) {
-                    run_notify_program(self.shared, self.client, new_alert.text()).await;
+                    notify_person(self.shared, self.client, new_alert.text()).await;
                     self.reported = alert;
                 }
                 let after = after_ms.map(|ms| u64::try_from(ms.max(10)).unwrap_or(10));
@@ -155,7 +163,12 @@ async fn until_no_call_waits(waiting_call_count: &mut watch::Receiver<u32>) {
 }
 
 /// Returns the sender and the text of a wake line. A question has precedence over an answer, an answer over mail.
-fn wake_text(from: &[String], answers: usize, mail: &[String], granted: usize) -> (String, String) {
+pub(crate) fn wake_text(
+    from: &[String],
+    answers: usize,
+    mail: &[String],
+    granted: usize,
+) -> (String, String) {
     let (event_text, instruction) = match (from, answers, mail, granted) {
         ([one], ..) => (
             format!("a question from \"{one}\" waits for you."),
@@ -193,7 +206,8 @@ fn wake_text(from: &[String], answers: usize, mail: &[String], granted: usize) -
 
 /// Returns whether the inbox accepts a line now.
 fn inbox_socket_state(shared: &Shared, rate_limit: &InboxRateLimit) -> InboxSocketState {
-    if socket(shared).is_none() {
+    let client = *shared.client_process().borrow();
+    if inbox_socket(shared.settings(), client).is_none() {
         return InboxSocketState::Missing(NO_SOCKET.into());
     }
     match rate_limit.wait_ms(shared.now().monotonic_ms) {
@@ -202,20 +216,23 @@ fn inbox_socket_state(shared: &Shared, rate_limit: &InboxRateLimit) -> InboxSock
     }
 }
 
+/// A line for the inbox of a session.
+pub(crate) struct WakeLine<'a> {
+    /// By which the prompt hook recognizes it.
+    pub(crate) nonce: &'a str,
+    pub(crate) sender: &'a str,
+    pub(crate) text: &'a str,
+}
+
 /// Posts a wake line. The reason of a failure is reported to the askers.
-async fn post_wake_line(
-    shared: &Shared,
-    nonce: &str,
-    sender: &str,
-    text: &str,
+pub(crate) async fn post_wake_line(
+    settings: &Settings,
+    client: Option<ProcessKey>,
+    line: &WakeLine<'_>,
 ) -> Result<(), String> {
-    let socket = socket(shared).ok_or(NO_SOCKET)?;
-    let lines = claude_code::wake_line_frames(
-        shared.settings().claude.socket_token.as_deref(),
-        nonce,
-        sender,
-        text,
-    );
+    let socket = inbox_socket(settings, client).ok_or(NO_SOCKET)?;
+    let token = settings.claude.socket_token.as_deref();
+    let lines = claude_code::wake_line_frames(token, line.nonce, line.sender, line.text);
     let posting = async {
         let mut stream = UnixStream::connect(&socket).await?;
         stream.write_all(lines.as_bytes()).await?;
@@ -230,25 +247,27 @@ async fn post_wake_line(
 }
 
 /// Returns the inbox socket, which stays the same while the client runs: from the environment, or from the registry.
-fn socket(shared: &Shared) -> Option<PathBuf> {
-    let reported = shared.settings().claude.socket.clone();
+pub(crate) fn inbox_socket(settings: &Settings, client: Option<ProcessKey>) -> Option<PathBuf> {
+    let reported = settings.claude.socket.clone();
     reported.or_else(|| {
-        let process = (*shared.client_process().borrow())?;
-        let registry_entry =
-            claude_code::registry_entry(&shared.settings().claude.config_dir, process)?;
+        let registry_entry = claude_code::registry_entry(&settings.claude.config_dir, client?)?;
         registry_entry.socket.map(PathBuf::from)
     })
 }
 
-/// Runs the notification program of the user. It gets the reason in its environment, never in its arguments.
-async fn run_notify_program(shared: &Shared, client: &str, reason: &str) {
-    let Some(program) = shared.settings().notify_command.clone() else {
-        return;
-    };
+async fn notify_person(shared: &Shared, client: &str, reason: &str) {
     let name = shared
         .in_same_session(client, |call| Ok(call.me.name.to_string()))
         .await
         .unwrap_or_default();
+    run_notify_program(shared.settings(), &name, reason);
+}
+
+/// Runs the notification program of the user. It gets the reason in its environment, never in its arguments.
+pub(crate) fn run_notify_program(settings: &Settings, name: &str, reason: &str) {
+    let Some(program) = settings.notify_command.clone() else {
+        return;
+    };
     let started = Command::new(&program)
         .env("CLAUDE_MESH_REASON", reason)
         .env("CLAUDE_MESH_PEER", name)
@@ -260,7 +279,7 @@ async fn run_notify_program(shared: &Shared, client: &str, reason: &str) {
         // The child must be waited for, or it stays as a zombie.
         Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
         Err(error) => server_faults::log(
-            &shared.settings().mesh_home,
+            &settings.mesh_home,
             &format!("cannot run {}: {error}", program.display()),
         ),
     }

@@ -12,6 +12,7 @@ mod inbox_waker;
 mod malformed_frames;
 mod pre_init_filter;
 mod process_lifecycle;
+mod remote_program;
 mod server;
 mod server_faults;
 mod session_state;
@@ -22,10 +23,18 @@ mod tool_server;
 
 use std::process::ExitCode;
 
+#[cfg(feature = "remote")]
+pub(crate) use inbox_waker::{
+    NO_SOCKET, WakeLine, inbox_socket, post_wake_line, run_notify_program, wake_text,
+};
 #[cfg(feature = "hub")]
 pub(crate) use malformed_frames::{
     ErrorReply, read as read_message, replace_lone_surrogates as repaired_message,
 };
+#[cfg(feature = "remote")]
+pub(crate) use process_lifecycle::serve_until_end;
+#[cfg(feature = "remote")]
+pub(crate) use session_state::is_claude;
 pub use tool_list::tool_list;
 #[cfg(feature = "hub")]
 pub(crate) use tool_server::{

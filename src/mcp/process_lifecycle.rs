@@ -12,10 +12,11 @@ use tokio::sync::watch;
 
 use crate::mcp::framing::LineTransport;
 use crate::mcp::pre_init_filter::PreInitFilter;
+use crate::mcp::remote_program;
 use crate::mcp::server::MeshServer;
 use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
-use crate::mcp::tool_server::ToolServer;
+use crate::mcp::tool_server::{ToolBackend, ToolServer};
 use crate::platform::process::ProcessKey;
 use crate::platform::{Fault, Settings, version};
 
@@ -35,7 +36,11 @@ pub(super) fn run() -> ExitCode {
         }
         ExitCode::FAILURE
     };
-    let shared = match Settings::of_this_process() {
+    let settings = Settings::of_this_process().and_then(|settings| {
+        remote_program::replace_this_process(&settings)?;
+        Ok(settings)
+    });
+    let shared = match settings {
         Ok(settings) => Ok(Arc::new(Shared::new(settings))),
         // The server starts all the same, so that the model gets the reason.
         Err(fault) => {
@@ -59,20 +64,13 @@ pub(super) fn run() -> ExitCode {
 }
 
 async fn serve(shared: std::result::Result<Arc<Shared>, Fault>) -> std::io::Result<()> {
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
-    let mut hung_up = signal(SignalKind::hangup())?;
     let stdin_closed = shared.as_ref().map_or_else(
         |_| watch::Sender::new(false),
         |shared| shared.stdin_closed(),
     );
-    let reason = tokio::select! {
-        ended = serve_stdio(ToolServer(MeshServer::new(shared.clone())), stdin_closed) => ended?,
-        _ = interrupted.recv() => "interrupted",
-        _ = terminated.recv() => "terminated",
-        _ = hung_up.recv() => "hung up",
-        () = wait_for_client_exit(shared.as_deref().ok()) => "client gone",
-    };
+    let client_process = shared.as_ref().ok().map(|shared| shared.client_process());
+    let server = MeshServer::new(shared.clone());
+    let reason = serve_until_end(server, stdin_closed, client_process).await?;
     if let Ok(shared) = shared {
         shared
             .session_state()
@@ -81,9 +79,27 @@ async fn serve(shared: std::result::Result<Arc<Shared>, Fault>) -> std::io::Resu
     Ok(())
 }
 
+/// Serves until stdin ends, a signal comes, or the client process has ended. Returns which of them it was.
+pub(crate) async fn serve_until_end<B: ToolBackend>(
+    backend: B,
+    stdin_closed: watch::Sender<bool>,
+    client_process: Option<watch::Receiver<Option<ProcessKey>>>,
+) -> std::io::Result<&'static str> {
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut hung_up = signal(SignalKind::hangup())?;
+    Ok(tokio::select! {
+        ended = serve_stdio(ToolServer(backend), stdin_closed) => ended?,
+        _ = interrupted.recv() => "interrupted",
+        _ = terminated.recv() => "terminated",
+        _ = hung_up.recv() => "hung up",
+        () = wait_for_client_exit(client_process) => "client gone",
+    })
+}
+
 /// Serves until stdin ends. A client that ends before its first message is no fault.
-async fn serve_stdio(
-    server: ToolServer<MeshServer>,
+async fn serve_stdio<B: ToolBackend>(
+    server: ToolServer<B>,
     stdin_closed: watch::Sender<bool>,
 ) -> std::io::Result<&'static str> {
     let (stdin, stdout) = rmcp::transport::stdio_pipes();
@@ -100,8 +116,8 @@ async fn serve_stdio(
 }
 
 /// Waits until the client process of the session has ended. The kernel notifies, so no timer is needed.
-async fn wait_for_client_exit(shared: Option<&Shared>) {
-    let Some(mut client_process) = shared.map(Shared::client_process) else {
+async fn wait_for_client_exit(client_process: Option<watch::Receiver<Option<ProcessKey>>>) {
+    let Some(mut client_process) = client_process else {
         return std::future::pending().await;
     };
     loop {

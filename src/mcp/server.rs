@@ -15,7 +15,7 @@ use crate::model::Refusal;
 use crate::platform::Fault;
 use crate::tools::{self, JsonObject};
 
-/// The backend of one connection. If the settings cannot be read it lists the tools, and every call returns the reason.
+/// The backend of one connection. If it could not be set up it lists the tools, and every call returns the reason.
 pub(super) struct MeshServer {
     shared: Result<Arc<Shared>, Fault>,
     background_started: AtomicBool,

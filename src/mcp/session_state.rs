@@ -408,6 +408,6 @@ impl SessionState {
 }
 
 /// Returns whether a client names itself Claude Code.
-pub(super) fn is_claude(client: &str) -> bool {
+pub(crate) fn is_claude(client: &str) -> bool {
     client == "claude-code" || client.starts_with("claude-code ")
 }

@@ -63,6 +63,15 @@ impl Mesh {
         self.store.reopen_if_replaced()
     }
 
+    /// Returns whether the mesh is on a database server, not in a file.
+    #[cfg(feature = "hub")]
+    pub fn is_on_server(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        return self.store.is_served();
+        #[cfg(not(feature = "postgres"))]
+        false
+    }
+
     /// Returns a mark of the state of the mesh: another one after any commit by any program.
     #[cfg(feature = "hub")]
     pub fn change_mark(&mut self) -> std::result::Result<crate::store::ChangeMark, Fault> {

@@ -35,8 +35,13 @@ impl ReadContext<'_> {
         self.host.activity(session, &self.tx.now)
     }
 
-    /// Returns whether the server of a session runs.
+    /// Returns whether the server of a session runs: by the lock that it holds, or in a mesh of several machines by the lease
+    /// that its hub renews.
     pub(in crate::mesh) fn is_server_running(self, session: SessionId) -> bool {
+        if self.host.by_leases {
+            let lease_until_ms = self.tx.session_lease(session).ok().flatten();
+            return lease_until_ms.is_some_and(|until_ms| self.tx.now.wall_ms < until_ms);
+        }
         self.host.doorbells.is_server_running(session)
     }
 

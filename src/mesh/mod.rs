@@ -101,7 +101,7 @@ pub use question::stop_decision::{
 };
 pub use question::wait::{Wait, WaitPoll};
 #[cfg(feature = "hub")]
-pub use remote_session::join::{REMOTE_REVISION, RemoteJoin, RemoteJoined};
+pub use remote_session::join::{HUB_ENDING, REMOTE_REVISION, RemoteJoin, RemoteJoined};
 #[cfg(feature = "hub")]
 pub use remote_session::lease::{GitState, SESSION_LEASE_MS};
 #[cfg(feature = "hub")]

@@ -12,6 +12,8 @@ pub mod claim;
 pub mod elapsed;
 pub mod event;
 pub mod expertise;
+#[cfg(feature = "cli")]
+pub(crate) mod key_text;
 pub mod memory;
 pub mod message;
 pub mod peer;

@@ -29,6 +29,11 @@ pub fn head_commit(folder: &Path) -> Option<String> {
     }
 }
 
+/// Returns the branch that is checked out in a folder, or the beginning of the commit id; `None` outside git.
+pub fn branch_of(folder: &Path) -> Option<String> {
+    GitCheckout::of(folder)?.branch()
+}
+
 /// Reads a one-line file of git; `None` for a longer file.
 fn read_small_file(path: &Path) -> Option<String> {
     String::from_utf8(file::read(path, LINE_BYTES_MAX).ok()?).ok()

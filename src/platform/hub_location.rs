@@ -1,11 +1,10 @@
 //! The address of a mesh at a hub: its URL, and the files with the key and the certificate for it.
 //!
 //! A hook reads it at every event, so it is checked strictly when it is written, and used as it is afterwards.
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-
-use crate::platform::settings::Settings;
 
 /// The longest URL, in bytes.
 const URL_BYTES_MAX: usize = 512;
@@ -13,6 +12,8 @@ const URL_BYTES_MAX: usize = 512;
 /// A mesh at a hub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HubLocation {
+    /// Its local name: the host of the hub, with the port if the URL has one.
+    pub name: String,
     /// The URL of the hub: a scheme and a host, perhaps a port, nothing else.
     pub url: String,
     /// The file with the access key of this host.
@@ -27,10 +28,11 @@ pub struct HubLocation {
 
 impl HubLocation {
     /// Returns the location of a hub whose URL was checked.
-    pub fn new(settings: &Settings, url: &str, decided_by: String) -> Self {
-        let folder = keys_folder(&settings.mesh_home);
+    pub fn new(mesh_home: &Path, url: &str, decided_by: String) -> Self {
+        let folder = keys_folder(mesh_home);
         let name = file_name(url);
         Self {
+            name: authority(url).to_owned(),
             url: url.to_owned(),
             key_file: folder.join(format!("{name}.key")),
             certificate_file: folder.join(format!("{name}.pem")),
@@ -69,12 +71,7 @@ pub fn normalize_url(text: &str, allows_http: bool) -> Result<String, String> {
         return Err("the URL of a hub has no path, no query and no fragment".into());
     }
     let (host, port) = split_port(&authority)?;
-    let is_valid_host = !host.is_empty()
-        && text.len() <= URL_BYTES_MAX
-        && host
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"._-:[]".contains(&b));
-    if !is_valid_host {
+    if text.len() > URL_BYTES_MAX || !is_host(host) {
         return Err(format!("{host:?} is not the name or the address of a host"));
     }
     if scheme == "http" && !allows_http && !is_loopback(host) {
@@ -102,18 +99,33 @@ fn split_port(authority: &str) -> Result<(&str, Option<&str>), String> {
     }
 }
 
+fn is_host(host: &str) -> bool {
+    let is_name_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    ipv6(host).is_some() || (!host.is_empty() && host.bytes().all(is_name_byte))
+}
+
+/// A name that only begins like a loopback address may be any host.
 fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host == "[::1]" || host.starts_with("127.")
+    host == "localhost"
+        || host.parse::<Ipv4Addr>().is_ok_and(|it| it.is_loopback())
+        || ipv6(host).is_some_and(|it| it.is_loopback())
+}
+
+fn ipv6(host: &str) -> Option<Ipv6Addr> {
+    host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }
 
 /// Returns the name of the files of a hub: its host and port, with other characters replaced.
 fn file_name(url: &str) -> String {
-    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
     let replaced = |c: char| match c {
         'a'..='z' | '0'..='9' | '.' | '-' => c,
         _ => '_',
     };
-    authority.chars().map(replaced).collect()
+    authority(url).chars().map(replaced).collect()
+}
+
+fn authority(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, rest)| rest)
 }
 
 #[cfg(test)]
@@ -146,7 +158,10 @@ mod tests {
             ("https://mesh.example:99999", "not a port"),
             ("https://", "not the name"),
             ("https://me sh", "not the name"),
+            ("https://a:b:80", "not the name"),
+            ("https://[mesh]:80", "not the name"),
             ("http://mesh.example", "--insecure-http"),
+            ("http://127.mesh.example", "--insecure-http"),
         ] {
             let problem = normalize_url(given, false).unwrap_err();
             assert!(problem.contains(expected), "{given}: {problem}");

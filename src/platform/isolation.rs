@@ -5,7 +5,6 @@
 //! can never choose a mesh.
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::platform::fault::{Fault, FaultKind};
@@ -13,30 +12,12 @@ use crate::platform::hub_location::{HubLocation, is_hub_url, normalize_url};
 use crate::platform::settings::{Settings, expand_home};
 use crate::platform::{file, permissions, text};
 
+pub use crate::platform::mesh_address::{MeshAddress, MeshLocation, hub_fault};
+
 /// The size limit of `config.json`.
 const BYTES_MAX: u64 = 1024 * 1024;
 /// The key of `config.json` that maps folders to meshes.
 const MESHES: &str = "meshes";
-
-/// The mesh of a folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct MeshLocation {
-    /// Its name; `default` if no wall includes the folder.
-    pub name: String,
-    /// Its database file.
-    pub database: PathBuf,
-    /// The setting or wall that decided, or `the default`.
-    pub decided_by: String,
-}
-
-/// Where the mesh of a folder is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MeshAddress {
-    /// In a database file of this machine.
-    File(MeshLocation),
-    /// At a hub.
-    Hub(HubLocation),
-}
 
 /// Returns the mesh of a canonical folder, if it is a file of this machine; a fault if it is at a hub.
 pub fn mesh_location(settings: &Settings, folder: &Path) -> Result<MeshLocation, Fault> {
@@ -44,18 +25,6 @@ pub fn mesh_location(settings: &Settings, folder: &Path) -> Result<MeshLocation,
         MeshAddress::File(location) => Ok(location),
         MeshAddress::Hub(hub) => Err(hub_fault(&hub)),
     }
-}
-
-/// Returns the fault of a program that works on a file only.
-pub fn hub_fault(hub: &HubLocation) -> Fault {
-    Fault::new(
-        FaultKind::AtHub,
-        format!(
-            "the mesh of this folder is at {} ({})",
-            hub.url, hub.decided_by
-        ),
-        "this works on a mesh in a file of this machine only; use the tools in a session, or the board of the hub",
-    )
 }
 
 /// Returns where the mesh of a canonical folder is.
@@ -70,10 +39,13 @@ pub fn mesh_address(settings: &Settings, folder: &Path) -> Result<MeshAddress, F
     Ok(match best {
         Some((folder, url)) if is_hub_url(&url) => {
             let decided_by = decided_by(settings, &folder);
-            MeshAddress::Hub(HubLocation::new(settings, &url, decided_by))
+            MeshAddress::Hub(HubLocation::new(&settings.mesh_home, &url, decided_by))
         }
         Some((folder, name)) => MeshAddress::File(walled_location(settings, &folder, name)),
-        None => MeshAddress::File(default_location(settings)),
+        None => match &settings.hub {
+            Some(hub) => MeshAddress::Hub(hub.location(&settings.mesh_home)),
+            None => MeshAddress::File(default_location(settings)),
+        },
     })
 }
 
@@ -89,6 +61,22 @@ pub fn all_meshes(settings: &Settings) -> Result<Vec<MeshLocation>, Fault> {
         }
     }
     Ok(meshes)
+}
+
+/// Returns the hubs that walls and settings name.
+pub fn hubs(settings: &Settings) -> Result<Vec<HubLocation>, Fault> {
+    let of_setting = settings
+        .hub
+        .iter()
+        .map(|hub| hub.location(&settings.mesh_home));
+    let mut hubs: Vec<HubLocation> = of_setting.collect();
+    for (folder, url) in mesh_folders(settings)? {
+        if is_hub_url(&url) {
+            let decided_by = decided_by(settings, &folder);
+            hubs.push(HubLocation::new(&settings.mesh_home, &url, decided_by));
+        }
+    }
+    Ok(hubs)
 }
 
 /// Returns the mesh of folders without a wall.
@@ -210,12 +198,13 @@ fn parse_mapping(
             &format!("the mesh of {pattern:?} must be a name, got {name}"),
         )
     })?;
-    if is_hub_url(name) {
-        // An older program takes the URL for a name, and refuses the map.
-        normalize_url(name, true).map_err(|problem| broken_file_fault(path, &problem))?;
+    // An older program takes a URL for a name, and refuses the map.
+    let checked = if is_hub_url(name) {
+        normalize_url(name, true)
     } else {
-        check_name(name).map_err(|problem| broken_file_fault(path, &problem))?;
-    }
+        check_name(name).map(|()| name.to_owned())
+    };
+    let name = checked.map_err(|problem| broken_file_fault(path, &problem))?;
     let folder = folder_of_pattern(settings, pattern);
     if !folder.is_absolute() || folder.to_string_lossy().contains(['*', '?', '[']) {
         let problem = format!(
@@ -223,7 +212,7 @@ fn parse_mapping(
         );
         return Err(broken_file_fault(path, &problem));
     }
-    Ok((folder, name.to_owned()))
+    Ok((folder, name))
 }
 
 fn folder_of_pattern(settings: &Settings, pattern: &str) -> PathBuf {
@@ -346,6 +335,8 @@ mod tests {
             "{\"meshs\": {\"~/a/**\": \"a\"}}",
             "{\"walls\": 5}",
             "{\"meshes\": 5}",
+            "{\"meshes\": {\"~/a\": \"https://user:secret@mesh.example\"}}",
+            "{\"meshes\": {\"~/a\": \"https://mesh.example/path\"}}",
         ] {
             let _ = std::fs::remove_file(config_path(&settings));
             std::io::Write::write_all(
@@ -380,6 +371,42 @@ mod tests {
         assert!(set_mesh(&settings, home.path(), "x").is_err());
         let kept = std::fs::read(config_path(&settings)).unwrap();
         assert_eq!(kept, content);
+    }
+
+    /// The programs before hubs know only names, and must open nothing where the map has a URL.
+    #[test]
+    fn url_of_a_hub_is_no_name_so_older_programs_refuse_the_map() {
+        for url in ["https://mesh.example", "http://127.0.0.1:3456", "https://m"] {
+            assert!(is_hub_url(url));
+            assert!(check_name(url).is_err(), "{url}");
+        }
+        assert!(check_name("https:").is_err() && check_name("a/b").is_err());
+    }
+
+    #[test]
+    fn wall_with_a_url_puts_its_folder_at_the_hub() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        let settings = settings(&home);
+        let work = home.join("work");
+        set_mesh(&settings, &home, "https://mesh.example:3456").unwrap();
+        set_mesh(&settings, &work, "own").unwrap();
+        let address = |folder: &str| mesh_address(&settings, &home.join(folder)).unwrap();
+        let MeshAddress::Hub(hub) = address("other") else {
+            panic!("it is at a hub")
+        };
+        assert_eq!(hub.name, "mesh.example:3456");
+        assert!(hub.key_file.ends_with("keys/mesh.example_3456.key"));
+        assert_eq!(address("work/api").name(), "own");
+        let fault = mesh_location(&settings, &home).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::AtHub);
+        assert!(fault.message.contains("https://mesh.example:3456"));
+        let names: Vec<String> = all_meshes(&settings)
+            .unwrap()
+            .into_iter()
+            .map(|it| it.name)
+            .collect();
+        assert_eq!(names, ["default", "own"]);
     }
 
     #[test]

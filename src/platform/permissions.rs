@@ -80,6 +80,21 @@ pub fn make_private(path: &Path) -> Result<(), Fault> {
         .map_err(|error| Fault::io("change", path, error))
 }
 
+/// Refuses a folder that belongs to another user, that others may write, or that is a link.
+pub fn check_own_folder(path: &Path) -> Result<(), Fault> {
+    let metadata = path
+        .symlink_metadata()
+        .map_err(|error| Fault::io("read", path, error))?;
+    if !metadata.is_dir() {
+        return Err(Fault::new(
+            FaultKind::Permission,
+            format!("{} is not a folder: refused", path.display()),
+            "remove it; it is made again when it is needed",
+        ));
+    }
+    check_owner_and_mode(path, &metadata)
+}
+
 /// Refuses a folder or file that belongs to another user or that others may write.
 pub fn check_owner_and_mode(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
     let me = rustix::process::geteuid().as_raw();

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Identifies a process, also against a later one with the same number.
@@ -83,6 +84,12 @@ pub fn program(pid: i32) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/exe")).ok()
 }
 
+/// Returns the name of a process, at most 15 bytes of it.
+pub fn name(pid: i32) -> Option<String> {
+    let line = read_proc_line(&format!("/proc/{pid}/comm"))?;
+    Some(line.trim_end_matches('\n').to_owned())
+}
+
 /// Returns the running processes whose initial environment has this variable with this value, as far as this user may read
 /// it.
 pub fn find_processes_by_env(variable: &str, value: &Path) -> Vec<ProcessKey> {
@@ -98,6 +105,44 @@ pub fn find_processes_by_env(variable: &str, value: &Path) -> Vec<ProcessKey> {
     .filter_map(|pid| stat(pid).filter(|found| found.running))
     .map(|found| found.key)
     .collect()
+}
+
+/// A running program of this user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningProgram {
+    /// Its process.
+    pub key: ProcessKey,
+    /// The name of its file.
+    pub name: String,
+    /// The folder in which it runs.
+    pub folder: PathBuf,
+}
+
+/// Returns the running programs of this user whose file has one of these names, by process number.
+pub fn find_programs(names: &[&str]) -> Vec<RunningProgram> {
+    let me = rustix::process::geteuid().as_raw();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let own = entries.filter(|entry| entry.metadata().is_ok_and(|it| it.uid() == me));
+    let pids = own.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut found: Vec<RunningProgram> =
+        pids.filter_map(|pid| running_program(pid, names)).collect();
+    found.sort_by_key(|program| program.key.pid);
+    found
+}
+
+fn running_program(pid: i32, names: &[&str]) -> Option<RunningProgram> {
+    let path = program(pid)?;
+    let name = path.file_name()?.to_str()?;
+    // An update has replaced the file of a program that still runs.
+    let name = name.strip_suffix(" (deleted)").unwrap_or(name);
+    if !names.contains(&name) {
+        return None;
+    }
+    Some(RunningProgram {
+        key: stat(pid).filter(|found| found.running)?.key,
+        name: name.to_owned(),
+        folder: std::fs::read_link(format!("/proc/{pid}/cwd")).ok()?,
+    })
 }
 
 /// Returns the number of this process.

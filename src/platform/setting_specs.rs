@@ -15,6 +15,10 @@ pub struct SettingSpec {
 
 /// The path of the database.
 pub const DATABASE: &str = "MESH_DB_PATH";
+/// The URL of the hub with the mesh of folders without a wall.
+pub const HUB_URL: &str = "CLAUDE_MESH_URL";
+/// The file with the access key for that hub.
+pub const HUB_KEY_FILE: &str = "CLAUDE_MESH_KEY_FILE";
 /// `off` makes hooks and server inert.
 pub const MESH_SWITCH: &str = "CLAUDE_MESH";
 /// The folder of database, settings and fault log.
@@ -45,11 +49,23 @@ pub const ACTIVITY: &str = "CLAUDE_MESH_DOING";
 pub const KEEP_DAYS: &str = "CLAUDE_MESH_KEEP_DAYS";
 
 /// All settings, in the order of `docs/settings.md`.
-pub const ALL: [SettingSpec; 15] = [
+pub const ALL: [SettingSpec; 17] = [
     SettingSpec {
         name: DATABASE,
         default: "~/.claude-mesh/mesh.db",
         description: "the database file; an absolute path",
+        allowed_in_file: true,
+    },
+    SettingSpec {
+        name: HUB_URL,
+        default: "none",
+        description: "the URL of the hub whose mesh folders without a wall use ([several machines](machines.md)); read from `~/.claude-mesh/.env`, and from the environment outside Claude Code",
+        allowed_in_file: true,
+    },
+    SettingSpec {
+        name: HUB_KEY_FILE,
+        default: "the key that `claude-mesh join` stores",
+        description: "the file with the access key for `CLAUDE_MESH_URL`, an absolute path; read from the same places",
         allowed_in_file: true,
     },
     SettingSpec {

@@ -9,13 +9,16 @@ use std::str::FromStr;
 
 use crate::platform::env_file;
 use crate::platform::fault::{Fault, FaultKind};
+use crate::platform::hub_setting::{self, FoundHub, HubSetting};
 use crate::platform::setting_specs::DAY_MS;
+use crate::platform::setting_value::{invalid_setting, parse_tool_sets, require_absolute};
 
 pub use crate::platform::setting_specs::{
     ACTIVITY, ALL, ANSWER, DATABASE, DEFAULT_KEEP_MS, DEFAULT_PERSON_BUDGET, DEFAULT_WAKE_BUDGET,
-    HOME, KEEP_DAYS, MESH_SWITCH, NAME, NOTIFY, NOTIFY_CMD, PERSON_BUDGET, PROJECT_PATH, SYNC,
-    SettingSpec, TOOL_SETS, TOOLS, WAKE, WAKE_BUDGET,
+    HOME, HUB_KEY_FILE, HUB_URL, KEEP_DAYS, MESH_SWITCH, NAME, NOTIFY, NOTIFY_CMD, PERSON_BUDGET,
+    PROJECT_PATH, SYNC, SettingSpec, TOOL_SETS, TOOLS, WAKE, WAKE_BUDGET,
 };
+pub use crate::platform::setting_value::expand_home;
 
 /// The settings, resolved once and passed down.
 #[derive(Debug, Clone)]
@@ -31,6 +34,10 @@ pub struct Settings {
     pub mesh_home: PathBuf,
     /// The database that `MESH_DB_PATH` names, and where it is set.
     pub database: Option<(PathBuf, String)>,
+    /// The hub that `CLAUDE_MESH_URL` names.
+    pub hub: Option<HubSetting>,
+    /// Settings of a hub that do not count where they are set, each with the place.
+    pub untrusted: Vec<(&'static str, String)>,
     /// Whether hooks and server are inert.
     pub disabled: bool,
     /// The name that the environment gives this session.
@@ -156,8 +163,12 @@ impl Settings {
             environment,
             files: env_file::read_env_files(program, &mesh_home)?,
         };
+        let claude = ClaudeEnvironment::read(environment, &home);
+        let (hub, untrusted) = layers.hub(&home, &mesh_home, &claude.config_dir)?;
         Ok(Self {
             database: layers.path_and_origin(DATABASE, &home)?,
+            hub,
+            untrusted,
             disabled: layers.choice_index(MESH_SWITCH, &["on", "off"])? == 1,
             name: layers.environment_only(NAME)?,
             project_path: layers
@@ -190,7 +201,7 @@ impl Settings {
             has_display: ["DISPLAY", "WAYLAND_DISPLAY"]
                 .into_iter()
                 .any(|name| environment(name).is_some_and(|value| !value.is_empty())),
-            claude: ClaudeEnvironment::read(environment, &home),
+            claude,
             misplaced: layers.misplaced(),
             home,
             mesh_home,
@@ -283,6 +294,18 @@ impl Layers<'_> {
         })
     }
 
+    /// Returns the hub that is set, and the settings of one that do not count.
+    fn hub(&self, home: &Path, mesh_home: &Path, config_dir: &Path) -> Result<FoundHub, Fault> {
+        hub_setting::Sources {
+            environment: self.environment,
+            files: &self.files,
+            home,
+            mesh_home,
+            config_dir,
+        }
+        .read()
+    }
+
     /// Returns the path that a setting names, and where it is set.
     fn path_and_origin(&self, name: &str, home: &Path) -> Result<Option<(PathBuf, String)>, Fault> {
         self.find(name)
@@ -347,52 +370,6 @@ impl Layers<'_> {
             _ => Err(invalid_setting(name, &from, &wanted, &format!("{value:?}"))),
         }
     }
-}
-
-fn invalid_setting(name: &str, from: &str, wanted: &str, got: &str) -> Fault {
-    Fault::new(
-        FaultKind::Setting,
-        format!("{name} must be {wanted}, got {got}"),
-        format!("it is set in {from}: change it there, or remove it for the default"),
-    )
-}
-
-fn parse_tool_sets(value: &str, from: &str) -> Result<Vec<String>, Fault> {
-    let sets: Vec<String> = value
-        .split(',')
-        .map(|set| set.trim().to_ascii_lowercase())
-        .filter(|set| !set.is_empty())
-        .collect();
-    match sets.iter().find(|set| !TOOL_SETS.contains(&set.as_str())) {
-        Some(unknown) => Err(invalid_setting(
-            TOOLS,
-            from,
-            &format!("a list of {}", TOOL_SETS.join(", ")),
-            &format!("{unknown:?}"),
-        )),
-        None => Ok(sets),
-    }
-}
-
-/// Hooks and server have different working directories, so a relative path would name a different file in each.
-fn require_absolute(name: &str, from: &str, path: &Path, home: &Path) -> Result<PathBuf, Fault> {
-    let path = expand_home(path, home);
-    if path.is_absolute() {
-        Ok(path)
-    } else {
-        Err(invalid_setting(
-            name,
-            from,
-            "an absolute path",
-            &format!("{:?}", path.display().to_string()),
-        ))
-    }
-}
-
-/// Returns the path with a leading `~` replaced by the home folder.
-pub fn expand_home(path: &Path, home: &Path) -> PathBuf {
-    path.strip_prefix("~")
-        .map_or_else(|_| path.to_path_buf(), |rest| home.join(rest))
 }
 
 #[cfg(test)]

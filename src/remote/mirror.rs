@@ -1,105 +1,113 @@
-//! The state of a session on another host, as its program has it in memory: hooks read it and change it at once, and what they
+//! The mirror of a session: its state in the mesh, kept in memory: hooks read it and change it at once, and what they
 //! have done is sent to the hub behind them.
 //!
 //! Each change is a numbered verb. A snapshot from the hub says which verbs it includes; later ones are applied to it again,
 //! so nothing is delivered twice while the hub is far away or out of reach.
-use std::collections::VecDeque;
+use std::collections::HashSet;
 use std::sync::Arc;
-
-use serde::Serialize;
+use std::time::Duration;
 
 use crate::hooks::HookMesh;
 use crate::mesh::{
-    DeliveredItems, EndingTurn, Inbox, PendingQuestion, SessionHandle, SessionSnapshot,
-    SessionVerb, SnapshotClock, StopBlock, StopStreak, UnmentionedMail, WakeLineStatus,
-    decide_stop,
+    DeliveredItems, EndingTurn, Inbox, SessionHandle, SessionSnapshot, SessionVerb, SnapshotClock,
+    StopBlock, StopStreak, UnmentionedMail, WakeLineStatus, decide_stop,
 };
 use crate::model::activity_summary::ActivitySummary;
-use crate::model::{Refusal, Result, WakeState};
-use crate::platform::{Clock, Fault, Moment, SystemClock};
+use crate::model::{PeerKind, Refusal, Result, WakeState};
+use crate::platform::id::{ClaimId, SessionId};
+use crate::platform::{Clock, Fault, Moment};
+use crate::remote::mirror_state::MirrorState;
+use crate::remote::verb_queue::{NumberedVerb, VerbQueue};
 use crate::store::Claim;
 
-/// Verbs that are kept while the hub is out of reach. Older ones are dropped: they say what was shown long ago.
-const QUEUE_MAX: usize = 1_000;
-/// How many are sent at once.
-const BATCH_MAX: usize = 50;
-
-/// A verb with its number.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct NumberedVerb {
-    pub(super) number: i64,
-    pub(super) verb: SessionVerb,
+/// What the client of the session does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ClientFacts {
+    /// `busy`, `idle` or `waiting`, as a hook or its registry has said last.
+    pub(super) activity: Option<String>,
+    /// Whether a waiting hook runs beside it.
+    pub(super) waiting_hook: bool,
 }
 
 /// The mirror of one session.
+#[derive(Clone)]
 pub(super) struct SessionMirror {
-    clock: Arc<SystemClock>,
-    state: Option<State>,
-    queue: VecDeque<NumberedVerb>,
-    next_number: i64,
-    activity: Option<String>,
+    clock: Arc<dyn Clock>,
+    session: Option<SessionId>,
+    state: Option<MirrorState>,
+    queue: VerbQueue,
+    facts: ClientFacts,
+    /// The facts that the hub knows.
+    sent_facts: ClientFacts,
+    /// When a hook last showed what the session does.
+    hook_monotonic_ms: Option<i64>,
     summary: ActivitySummary,
     waiting_calls: u32,
-    /// When the hub was last heard of, by the clock of this machine.
-    heard_monotonic_ms: i64,
-}
-
-/// What the hub has said last, with what was done since.
-struct State {
-    snapshot: SessionSnapshot,
-    clock: SnapshotClock,
-    received_monotonic_ms: i64,
+    /// Whether the model has got its name and the others.
+    start_told: bool,
+    /// How many calls of this session the hub had carried out at the last snapshot.
+    calls: u64,
+    /// When something last came from the hub, by the clock of this machine.
+    last_contact_monotonic_ms: i64,
+    /// The claims of which the person was told that they may have ended.
+    told_stale: HashSet<ClaimId>,
 }
 
 impl SessionMirror {
-    pub(super) fn new(clock: Arc<SystemClock>) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
-            heard_monotonic_ms: clock.now().monotonic_ms,
+            last_contact_monotonic_ms: clock.now().monotonic_ms,
             clock,
+            session: None,
             state: None,
-            queue: VecDeque::new(),
-            next_number: 1,
-            activity: None,
+            queue: VerbQueue::default(),
+            facts: ClientFacts::default(),
+            sent_facts: ClientFacts::default(),
+            hook_monotonic_ms: None,
             summary: ActivitySummary::default(),
             waiting_calls: 0,
+            start_told: false,
+            calls: 0,
+            told_stale: HashSet::new(),
         }
     }
 
-    /// Begins with a registered session whose last verb had this number. Verbs of an earlier session are dropped.
-    pub(super) fn begin(&mut self, applied_verb: i64, is_same_session: bool) {
-        if !is_same_session {
-            self.queue.clear();
+    /// Goes on with a registered session, of whose verbs the hub has carried out those up to this number.
+    pub(super) fn begin(&mut self, session: SessionId, applied_verb: i64) {
+        if self.session == Some(session) {
+            self.queue.resume(applied_verb);
+        } else {
+            self.queue.begin(applied_verb);
             self.state = None;
         }
-        self.drop_applied(applied_verb);
-        if self.queue.is_empty() {
-            self.next_number = applied_verb + 1;
-        }
+        self.session = Some(session);
+        self.sent_facts = ClientFacts::default();
+        self.calls = 0;
     }
 
-    /// Takes a snapshot.
-    pub(super) fn take(&mut self, snapshot: SessionSnapshot, clock: SnapshotClock) {
-        self.drop_applied(snapshot.applied_verb);
-        let mut state = State {
-            snapshot,
-            clock,
-            received_monotonic_ms: self.clock.now().monotonic_ms,
-        };
-        for queued in &self.queue {
-            state.apply(&queued.verb);
+    /// Takes a snapshot that the hub made after it had carried out so many calls of this session.
+    pub(super) fn take(&mut self, snapshot: SessionSnapshot, clock: SnapshotClock, calls: u64) {
+        self.queue.confirm_included(snapshot.applied_verb);
+        let here = self.clock.now();
+        let mut state = MirrorState::new(snapshot, clock, &here);
+        let now_ms = state.mesh_time(&here).wall_ms;
+        for verb in self.queue.iter() {
+            state.apply(verb, now_ms);
         }
         self.state = Some(state);
-        self.heard();
+        self.calls = calls;
+        self.record_contact();
     }
 
-    /// Records that the hub was heard of.
-    pub(super) fn heard(&mut self) {
-        self.heard_monotonic_ms = self.clock.now().monotonic_ms;
+    /// Records that something came from the hub.
+    pub(super) fn record_contact(&mut self) {
+        self.last_contact_monotonic_ms = self.clock.now().monotonic_ms;
+        self.told_stale.clear();
     }
 
-    /// Returns for how long the hub was not heard of, in milliseconds.
+    /// Returns for how long nothing came from the hub, in milliseconds.
     pub(super) fn silent_ms(&self) -> i64 {
-        self.clock.now().monotonic_ms - self.heard_monotonic_ms
+        self.clock.now().monotonic_ms - self.last_contact_monotonic_ms
     }
 
     /// Returns the session as the hub has described it last; `None` before that.
@@ -107,39 +115,101 @@ impl SessionMirror {
         Some(self.state.as_ref()?.snapshot.me.clone())
     }
 
+    /// Returns the session if its model gets what is pending: a run without a mailbox does not.
+    pub(super) fn addressable(&self) -> Option<SessionHandle> {
+        self.me().filter(|me| me.kind != PeerKind::Run)
+    }
+
+    /// Returns the conversation that the session is registered with.
+    pub(super) fn client_session(&self) -> Option<&str> {
+        let snapshot = &self.state.as_ref()?.snapshot;
+        snapshot.session.client_session.as_deref()
+    }
+
     pub(super) fn unread(&self) -> u32 {
         self.state.as_ref().map_or(0, |state| state.snapshot.unread)
     }
 
-    /// Returns the exclusive claim of another session on a resource, unless its lease has ended.
+    /// Returns how many calls of this session the last snapshot includes.
+    pub(super) fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// Returns the exclusive claim of another session on a resource, as the hub has described it last.
     pub(super) fn claim_on(&self, resource: &str) -> Option<&Claim> {
-        let now_ms = self.now().monotonic_ms;
-        let claims = &self.state.as_ref()?.snapshot.claims;
-        claims.iter().find(|claim| {
-            claim.resource == resource && now_ms < claim.lease.expires_at_monotonic_ms
-        })
+        let mut claims = self.state.as_ref()?.snapshot.claims.iter();
+        claims.find(|claim| claim.resource == resource)
+    }
+
+    /// Returns whether the person is to be told that a claim may have ended: once, unless its lease has.
+    pub(super) fn tell_stale(&mut self, claim: &Claim) -> bool {
+        self.now().monotonic_ms < claim.lease.expires_at_monotonic_ms
+            && self.told_stale.insert(claim.id)
     }
 
     /// Returns the verbs to send next, oldest first.
     pub(super) fn unsent(&self) -> Vec<NumberedVerb> {
-        self.queue.iter().take(BATCH_MAX).cloned().collect()
+        self.queue.unsent()
     }
 
-    /// Drops the verbs that the hub has carried out.
-    pub(super) fn drop_applied(&mut self, number: i64) {
-        self.queue.retain(|queued| queued.number > number);
+    /// Returns the queue of verbs.
+    pub(super) fn queue(&mut self) -> &mut VerbQueue {
+        &mut self.queue
     }
 
-    /// Returns what the session does, as its hooks have seen it last.
-    pub(super) fn activity(&self) -> Option<&str> {
-        self.activity.as_deref()
+    /// Returns what the client does.
+    pub(super) fn facts(&self) -> &ClientFacts {
+        &self.facts
     }
 
-    /// Records what the session does. Returns whether that is new.
-    pub(super) fn set_activity(&mut self, activity: &str) -> bool {
-        let is_new = self.activity.as_deref() != Some(activity);
-        self.activity = Some(activity.to_owned());
-        is_new
+    /// Records what a hook shows of what the session does.
+    pub(super) fn set_activity(&mut self, activity: &str) {
+        self.facts.activity = Some(activity.to_owned());
+        self.hook_monotonic_ms = Some(self.clock.now().monotonic_ms);
+    }
+
+    /// Records what the registry of the client says that the session does.
+    pub(super) fn set_registry_activity(&mut self, activity: &str) {
+        self.facts.activity = Some(activity.to_owned());
+    }
+
+    /// Returns how long ago a hook has shown what the session does.
+    pub(super) fn since_hook_activity(&self) -> Duration {
+        let now_ms = self.clock.now().monotonic_ms;
+        let since_ms = self.hook_monotonic_ms.map(|shown_ms| now_ms - shown_ms);
+        since_ms.map_or(Duration::MAX, |since_ms| {
+            Duration::from_millis(u64::try_from(since_ms).unwrap_or(0))
+        })
+    }
+
+    /// Records whether a waiting hook runs beside the client.
+    pub(super) fn set_waiting_hook(&mut self, runs: bool) {
+        self.facts.waiting_hook = runs;
+    }
+
+    /// Returns whether the hub does not know yet what the client does.
+    pub(super) fn has_unsent_facts(&self) -> bool {
+        self.facts != self.sent_facts
+    }
+
+    /// Records that the hub knows these facts.
+    pub(super) fn confirm_facts(&mut self, facts: ClientFacts) {
+        self.sent_facts = facts;
+    }
+
+    /// Forgets what the session was working on, because its client begins another conversation.
+    pub(super) fn forget_activity_summary(&mut self) {
+        self.summary = ActivitySummary::default();
+    }
+
+    /// Returns whether the model has got its name and the others.
+    pub(super) fn is_start_told(&self) -> bool {
+        self.start_told
+    }
+
+    /// Records whether the model has got its name and the others.
+    pub(super) fn set_start_told(&mut self, told: bool) {
+        self.start_told = told;
     }
 
     /// Counts a call that begins or ends to wait.
@@ -153,150 +223,42 @@ impl SessionMirror {
 
     /// Records something that the session has done.
     pub(super) fn record(&mut self, verb: SessionVerb) {
+        let now_ms = self.now().wall_ms;
         if let Some(state) = &mut self.state {
-            state.apply(&verb);
+            state.apply(&verb, now_ms);
         }
-        if self.queue.len() == QUEUE_MAX {
-            self.queue.pop_front();
-        }
-        let number = self.next_number;
-        self.next_number += 1;
-        self.queue.push_back(NumberedVerb { number, verb });
+        self.queue.push(verb);
     }
 
-    fn state(&self) -> Result<&State> {
-        self.state
+    fn snapshot(&self) -> Result<&SessionSnapshot> {
+        let state = self
+            .state
             .as_ref()
-            .ok_or_else(|| Refusal::conflict("the hub has not described this session yet").into())
-    }
-}
-
-impl State {
-    /// Changes the snapshot as the mesh changes when it carries out a verb.
-    fn apply(&mut self, verb: &SessionVerb) {
-        let session = &mut self.snapshot.session;
-        match verb {
-            SessionVerb::BeginTurn { turn, typed } => {
-                if *typed {
-                    session.posted_turns = 0;
-                    session.stop_streak = 0;
-                    session.turn.clone_from(turn);
-                    self.snapshot.throttle.posted_turns = 0;
-                } else if let Some(turn) = turn {
-                    self.enter_turn(turn);
-                }
-            }
-            SessionVerb::RecordTurn { turn } => self.enter_turn(turn),
-            SessionVerb::MarkDelivered {
-                items,
-                turn,
-                channel,
-            } => {
-                if matches!(channel, WakeState::Inbox | WakeState::Rewake) {
-                    session.wake_attempt = None;
-                    session.posted_turns += 1;
-                    self.snapshot.throttle.posted_turns += 1;
-                }
-                if let Some(turn) = turn {
-                    self.enter_turn(turn);
-                }
-                self.deliver(items, turn.as_deref());
-            }
-            SessionVerb::RecordStopBlock { items, turn, count } => {
-                self.deliver(items, Some(turn));
-                let first = *count == 1;
-                for pending in self.selected(&items.questions) {
-                    let delivery = &mut pending.delivery;
-                    delivery.stop_blocks += 1;
-                    delivery.stop_blocks_in_turn = if first {
-                        1
-                    } else {
-                        delivery.stop_blocks_in_turn + 1
-                    };
-                }
-                let session = &mut self.snapshot.session;
-                session.turn = Some(turn.clone());
-                session.stop_streak = *count;
-            }
-            SessionVerb::ClearWakeAttempt | SessionVerb::RecordWakeFailure { .. } => {
-                session.wake_attempt = None;
-            }
-            SessionVerb::DetachClientSession => {
-                session.client_session = None;
-                session.turn = None;
-                session.stop_streak = 0;
-            }
-            SessionVerb::SetActivitySummary { .. } => {}
-        }
-    }
-
-    fn enter_turn(&mut self, turn: &str) {
-        for pending in &mut self.snapshot.inbox.questions {
-            let delivery = &mut pending.delivery;
-            if delivery.delivery_count > 0 && delivery.turn.is_none() {
-                delivery.turn = Some(turn.to_owned());
-            }
-        }
-        let session = &mut self.snapshot.session;
-        if session.turn.as_deref() != Some(turn) {
-            session.turn = Some(turn.to_owned());
-            session.stop_streak = 0;
-        }
-    }
-
-    fn deliver(&mut self, items: &DeliveredItems, turn: Option<&str>) {
-        for pending in self.selected(&items.questions) {
-            pending.delivery.delivery_count += 1;
-            pending.delivery.turn = turn.map(str::to_owned);
-        }
-        let inbox = &mut self.snapshot.inbox;
-        inbox
-            .answers
-            .retain(|late| !items.answers.contains(&late.question.id));
-        inbox
-            .granted
-            .retain(|granted| !items.granted.contains(&granted.claim.id));
-        let before = inbox.mail.len();
-        inbox
-            .mail
-            .retain(|message| Some(message.id) > items.mail_up_to);
-        let mentioned = u32::try_from(before - inbox.mail.len()).unwrap_or(0);
-        self.snapshot.unmentioned_mail = self.snapshot.unmentioned_mail.saturating_sub(mentioned);
-        inbox.has_new_mail = self.snapshot.unmentioned_mail > 0 && !inbox.mail.is_empty();
-    }
-
-    fn selected(
-        &mut self,
-        ids: &[crate::platform::id::QuestionId],
-    ) -> impl Iterator<Item = &mut PendingQuestion> {
-        let questions = self.snapshot.inbox.questions.iter_mut();
-        questions.filter(move |pending| ids.contains(&pending.delivery.question.id))
+            .ok_or_else(|| Refusal::conflict("the hub has not described this session yet"))?;
+        Ok(&state.snapshot)
     }
 }
 
 impl HookMesh for SessionMirror {
     /// Returns the time of the mesh, by the reading that came with the snapshot.
     fn now(&self) -> Moment {
-        let now = self.clock.now();
-        let Some(state) = &self.state else {
-            return now;
-        };
-        let since_ms = now.monotonic_ms - state.received_monotonic_ms;
-        Moment {
-            wall_ms: state.clock.wall_ms + since_ms,
-            monotonic_ms: state.clock.monotonic_ms + since_ms,
-            boot: state.clock.boot.as_str().into(),
-        }
+        let here = self.clock.now();
+        let state = self.state.as_ref();
+        state.map_or_else(|| here.clone(), |state| state.mesh_time(&here))
     }
 
     fn inbox(&mut self, _: &SessionHandle) -> Result<Inbox> {
-        let mut inbox = self.state()?.snapshot.inbox.clone();
+        let now_ms = self.now().wall_ms;
+        let mut inbox = self.snapshot()?.inbox.clone();
+        inbox
+            .questions
+            .retain(|pending| pending.delivery.question.expires_at_ms > now_ms);
         inbox.mail.clear();
         Ok(inbox)
     }
 
     fn unmentioned_mail(&mut self, _: &SessionHandle) -> Result<UnmentionedMail> {
-        let snapshot = &self.state()?.snapshot;
+        let snapshot = self.snapshot()?;
         Ok(UnmentionedMail {
             messages: snapshot.inbox.mail.clone(),
             count: snapshot.unmentioned_mail,
@@ -310,15 +272,17 @@ impl HookMesh for SessionMirror {
     fn wake_line_status(&mut self, _: &SessionHandle, nonce: &str) -> Result<WakeLineStatus> {
         let now_ms = self.now().wall_ms;
         let is_waiting = self.waiting_calls > 0;
-        let snapshot = &self.state()?.snapshot;
+        let snapshot = self.snapshot()?;
         let attempt = snapshot.session.wake_attempt.as_ref();
-        Ok(if !is_waiting && snapshot.throttle.throttled(now_ms).is_some() {
-            WakeLineStatus::Throttled
-        } else if attempt.is_some_and(|attempt| attempt.nonce == nonce) {
-            WakeLineStatus::Read
-        } else {
-            WakeLineStatus::Unknown
-        })
+        Ok(
+            if !is_waiting && snapshot.throttle.throttled(now_ms).is_some() {
+                WakeLineStatus::Throttled
+            } else if attempt.is_some_and(|attempt| attempt.nonce == nonce) {
+                WakeLineStatus::Read
+            } else {
+                WakeLineStatus::Unknown
+            },
+        )
     }
 
     fn clear_wake_attempt(&mut self, _: &SessionHandle) -> Result<()> {
@@ -357,16 +321,17 @@ impl HookMesh for SessionMirror {
 
     fn decide_stop<'a>(
         &mut self,
-        _: &SessionHandle,
+        me: &SessionHandle,
         turn: EndingTurn<'a>,
     ) -> Result<Option<StopBlock<'a>>> {
         let now_ms = self.now().wall_ms;
-        let snapshot = &self.state()?.snapshot;
+        let snapshot = self.snapshot()?;
         if snapshot.throttle.by_person().throttled(now_ms).is_some() {
             return Ok(None);
         }
-        let questions = snapshot.inbox.questions.clone();
-        Ok(decide_stop(questions, &snapshot.session, turn))
+        let session = snapshot.session.clone();
+        let questions = self.inbox(me)?.questions;
+        Ok(decide_stop(questions, &session, turn))
     }
 
     fn record_stop_block(

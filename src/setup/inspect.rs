@@ -13,6 +13,7 @@ use super::permission_rules::{CONFIRM_RULE, covers_server, matches_own_tools};
 use super::program_path::find_program;
 use super::wired_state::{self, SettingsFile, WiredServer};
 use crate::claude_code::{INBOX_POLICY_KEY, INBOX_POLICY_REFUSE};
+use crate::platform::settings::HUB_URL;
 
 /// Returns the findings about the installation for this user and, if there is one, this project.
 pub fn inspect(paths: &InstallPaths) -> Vec<Finding> {
@@ -188,6 +189,21 @@ pub fn has_waiting_hook(paths: &InstallPaths) -> bool {
         .any(|file| file.runs_program(WAITING_HOOK_PROGRAM))
 }
 
+/// Returns the folders of the programs that Claude Code starts for this user and this project.
+pub fn wired_folders(paths: &InstallPaths) -> Vec<PathBuf> {
+    let servers = server_entries(paths, &mut Vec::new());
+    let settings = settings_files(paths, &mut Vec::new());
+    let hooks = settings.iter().flat_map(|file| &file.hooks);
+    let entries = servers.iter().map(|server| &server.entry);
+    let commands = entries
+        .chain(hooks.map(|hook| &hook.entry))
+        .filter_map(|entry| entry.get("command").and_then(Value::as_str));
+    let programs = commands.filter_map(|command| find_program(paths, command).ok());
+    programs
+        .filter_map(|program| program.parent().map(Path::to_owned))
+        .collect()
+}
+
 fn check_duplicate_wiring(paths: &InstallPaths, wired: &[&SettingsFile]) -> Option<Finding> {
     let [first, second, ..] = wired else {
         return None;
@@ -264,6 +280,14 @@ fn check_disabling_settings(paths: &InstallPaths, file: &SettingsFile) -> Vec<Fi
         findings.push(problem(format!(
             "disabledMcpjsonServers in {display_path} turns the project's server off"
         )));
+    }
+    if file.hub_url.is_some() {
+        findings.push(
+            note(format!(
+                "{HUB_URL} in {display_path} has no effect: no file of a repository chooses a hub"
+            ))
+            .fix("claude-mesh join URL"),
+        );
     }
     if let Some(db_path) = &file.db_path {
         findings.push(note(format!(

@@ -35,7 +35,7 @@ pub use crate::setup::file_edits::{InstallOptions, WakeMethod};
 pub use clients::{CLIENTS, ClientConfig};
 pub use error::InstallError;
 pub use finding::{Finding, Severity};
-pub use inspect::{has_waiting_hook, inspect};
+pub use inspect::{has_waiting_hook, inspect, wired_folders};
 pub use install_paths::{InstallPaths, InstallScope};
 pub use plan::{AppliedChanges, ApplyError, FileChange, Plan, WrittenFile, install, uninstall};
 pub use redact::redact;

@@ -11,6 +11,7 @@ use super::json_text::JsonText;
 use super::parse_error::ParseError;
 use super::permission_rules::rules;
 use crate::claude_code::{INBOX_POLICY_KEY, refuses_inbound};
+use crate::platform::settings::HUB_URL;
 use crate::setup::hook_edits::{WiredHook, event_path, wired_hooks};
 use crate::setup::replace_with_backup;
 use crate::setup::server_edits::server_path;
@@ -27,6 +28,7 @@ pub(crate) struct SettingsFile {
     pub(crate) server_rejected: bool,
     pub(crate) inbound_refused: bool,
     pub(crate) db_path: Option<String>,
+    pub(crate) hub_url: Option<Value>,
 }
 
 impl SettingsFile {
@@ -64,6 +66,7 @@ pub(crate) fn settings(
                 .and_then(Value::as_array)
                 .is_some_and(|names| names.iter().any(|name| name == SERVER_NAME)),
             inbound_refused: refuses_inbound(json.value(&[INBOX_POLICY_KEY.into()])?.as_ref()),
+            hub_url: json.value(&["env".into(), HUB_URL.into()])?,
             db_path: json
                 .value(&["env".into(), "MESH_DB_PATH".into()])?
                 .map(|value| {

@@ -4,6 +4,7 @@ use rusqlite::params;
 use super::engine;
 use super::transaction::Tx;
 use crate::platform::id::{PeerId, SessionId};
+use crate::platform::process::ProcessKey;
 
 impl Tx<'_> {
     /// Sets until when a session of another host is served, in wall milliseconds. It is never shortened.
@@ -17,6 +18,15 @@ impl Tx<'_> {
                 "UPDATE session SET lease_until_ms = max(coalesce(lease_until_ms, 0), ?2), last_seen_at_ms = ?3 WHERE id = ?1 AND ended_at_ms IS NULL",
             )?
             .run(params![session, lease_until_ms, self.now.wall_ms])
+    }
+
+    /// Returns whether a session of another host has not ended.
+    pub(crate) fn has_leased_sessions(&self) -> engine::Result<bool> {
+        self.sql.query_row(
+            "SELECT EXISTS (SELECT 1 FROM session WHERE lease_until_ms IS NOT NULL AND ended_at_ms IS NULL)",
+            [],
+            |row| row.get(0),
+        )
     }
 
     /// Extends the leases of all sessions that have not ended: while no hub ran, none of them could be renewed.
@@ -60,10 +70,24 @@ impl Tx<'_> {
     pub(crate) fn delete_waits_of_other_processes(
         &self,
         session: SessionId,
-        pid: i32,
+        process: ProcessKey,
     ) -> engine::Result<()> {
         self.sql
-            .prepare_cached("DELETE FROM wait WHERE session_id = ?1 AND pid IS DISTINCT FROM ?2")?
-            .run(params![session, pid])
+            .prepare_cached(
+                "DELETE FROM wait WHERE session_id = ?1 AND (pid IS DISTINCT FROM ?2 OR started IS DISTINCT FROM ?3)",
+            )?
+            .run(params![session, process.pid, process.started])
+    }
+
+    /// Stores the activity summary of a session of another host, as JSON; `None` removes it.
+    pub(crate) fn set_activity_summary(
+        &self,
+        session: SessionId,
+        summary: Option<&str>,
+    ) -> engine::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE session SET activity_summary = ?2 WHERE id = ?1")?
+            .execute(params![session, summary])
+            .map(drop)
     }
 }

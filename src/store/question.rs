@@ -230,6 +230,21 @@ impl Tx<'_> {
             .collect()
     }
 
+    /// Returns a question in any state, with its deliveries to `session`.
+    pub(crate) fn delivery(
+        &self,
+        id: QuestionId,
+        session: SessionId,
+    ) -> engine::Result<Option<QuestionDelivery>> {
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT {QUESTION_COLUMNS}, {DELIVERY_COLUMNS}
+                 FROM question q LEFT JOIN showing s ON s.question_id = q.id AND s.session_id = ?2 WHERE q.id = ?1"
+            ))?
+            .query_row(params![id, session], QuestionDelivery::from_row)
+            .optional()
+    }
+
     /// Returns the open questions of a peer that were never delivered to `session`, oldest first, at most a hundred.
     /// `include_failed` adds those whose wake attempts have failed.
     pub(crate) fn undelivered_questions(

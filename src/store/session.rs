@@ -259,6 +259,21 @@ impl Tx<'_> {
         )
     }
 
+    /// Sets the session id of Claude Code, and the name that its person gave the session if it has one.
+    pub(crate) fn set_client_session(
+        &self,
+        id: SessionId,
+        client_session: &str,
+        given_name: Option<&str>,
+    ) -> engine::Result<()> {
+        self.sql
+            .execute(
+                "UPDATE session SET client_session = ?2, given_name = coalesce(?3, given_name), last_seen_at_ms = ?4 WHERE id = ?1",
+                params![id, client_session, given_name, self.now.wall_ms],
+            )
+            .map(drop)
+    }
+
     /// Ends a session and its waits. Returns false if it had ended before.
     pub(crate) fn end_session(&self, id: SessionId) -> engine::Result<bool> {
         let ended = self.sql.execute(
@@ -324,5 +339,25 @@ impl Tx<'_> {
         self.sql
             .prepare_cached("UPDATE session SET turn = ?2, stop_streak = ?3, last_seen_at_ms = ?4 WHERE id = ?1")?
             .run(params![id, turn, streak, self.now.wall_ms])
+    }
+
+    /// Returns until when a session of another host is served, in wall milliseconds; `None` for one that has no lease.
+    pub(crate) fn session_lease(&self, session: SessionId) -> engine::Result<Option<i64>> {
+        self.sql
+            .prepare_cached(
+                "SELECT lease_until_ms FROM session WHERE id = ?1 AND ended_at_ms IS NULL",
+            )?
+            .query_row([session], |row| row.get("lease_until_ms"))
+            .optional()
+            .map(Option::flatten)
+    }
+
+    /// Returns the activity summary of a session of another host, as JSON.
+    pub(crate) fn activity_summary(&self, session: SessionId) -> engine::Result<Option<String>> {
+        self.sql
+            .prepare_cached("SELECT activity_summary FROM session WHERE id = ?1")?
+            .query_row([session], |row| row.get("activity_summary"))
+            .optional()
+            .map(Option::flatten)
     }
 }

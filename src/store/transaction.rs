@@ -114,6 +114,7 @@ impl Tx<'_> {
     }
 
     /// Records that a program must know this version of the schema to use the mesh: older ones refuse it from then on.
+    #[cfg(feature = "hub")]
     pub(crate) fn require_reader(&self, version: u32) -> engine::Result<()> {
         let required = self.meta("min_reader")?.and_then(|text| text.parse().ok());
         if required.unwrap_or(0) < version {

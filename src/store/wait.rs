@@ -100,7 +100,11 @@ impl Tx<'_> {
         } else {
             "CAST(?1 AS TEXT) IS NULL"
         };
-        let is_served = self.is_served_here();
+        // On a server the processes of other machines have recorded waits, too.
+        let is_served = match self.sql.file() {
+            Some(_) => self.is_served_here(),
+            None => "false",
+        };
         self.sql
             .prepare_cached(&format!(
                 "SELECT w.id, w.pid, w.started FROM wait w JOIN session s ON s.id = w.session_id

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use crate::model::{Error, Refusal};
-use crate::platform::Fault;
+use crate::platform::{Fault, FaultKind};
 use crate::tools::output;
 
 /// Returns the result of a call that was refused or failed.
@@ -16,6 +16,9 @@ pub fn error_body(error: &Error) -> Value {
             refusal.to_string(),
             Cow::Borrowed(hint(refusal)),
         ),
+        Error::Fault(fault) if fault.kind == FaultKind::AtHub => {
+            ("unsupported", fault.to_string(), fault_hint(fault))
+        }
         Error::Fault(fault) => ("storage", fault.to_string(), fault_hint(fault)),
     };
     let mut body = json!({ "error": { "code": code, "message": message, "hint": hint } });
@@ -25,7 +28,8 @@ pub fn error_body(error: &Error) -> Value {
     body
 }
 
-/// Returns the result of any call of a server that could not read the settings when it started.
+/// Returns the result of any call of a server that could not read its settings, or not reach its program for hubs, when it
+/// started.
 pub fn unreadable_settings_body(fault: &Fault) -> Value {
     let restart = "restart this session when it is fixed";
     let hint = match fault.hint.as_str() {

@@ -40,6 +40,10 @@ mod demo;
 /// Wake-ups of a client that takes no inbox lines, by a waiting hook.
 mod rewake;
 
+/// Clients on two hosts that share a mesh through a hub.
+#[cfg(feature = "remote")]
+mod far;
+
 /// The client connected to the hub over HTTP.
 #[cfg(feature = "hub")]
 mod http;

@@ -162,11 +162,15 @@ fn functions_have_at_most_60_lines() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+/// Functions whose parameters a trait of a library defines.
+const SIGNATURES_OF_LIBRARIES: [&str; 1] = ["verify_server_cert"];
+
 #[test]
 fn functions_have_at_most_four_parameters() {
     let mut found = BTreeMap::<String, Vec<String>>::new();
     for (path, function) in all_functions() {
-        if function.parameters > PARAMETERS_MAX {
+        let is_foreign = SIGNATURES_OF_LIBRARIES.contains(&function.name.as_str());
+        if function.parameters > PARAMETERS_MAX && !is_foreign {
             found.entry(path).or_default().push(function.name);
         }
     }

@@ -1,15 +1,14 @@
 //! A running hub: the real program `claude-mesh serve` on a port that the system chose, and a small HTTP client.
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 
 use claude_mesh::mesh::{KeyDraft, Mesh};
 use claude_mesh::model::PeerName;
 use claude_mesh::model::access_key::{KeyHolder, KeyScope};
-use claude_mesh::platform::SystemClock;
 use serde_json::{Value, json};
 use ureq::http;
 
+use super::hub_store::HubStore;
 use super::{WAIT_TIMEOUT, World, program};
 
 /// A hub of a world. It is killed when this is dropped.
@@ -17,7 +16,7 @@ pub(crate) struct Hub {
     process: Child,
     url: String,
     home: PathBuf,
-    database: PathBuf,
+    store: HubStore,
     client: ureq::Agent,
 }
 
@@ -44,9 +43,12 @@ impl Hub {
             &["--addr", "127.0.0.1:0"]
         };
         let log = std::fs::File::create(home.join("hub-stderr.log")).unwrap();
+        let store = HubStore::of(&home);
         let mut process = command
+            .arg("serve")
+            .args(store.arguments())
             // Tests ask again and again until something has happened.
-            .args(["serve", "--json", "--rate", "1000000"])
+            .args(["--json", "--rate", "1000000"])
             .args(default)
             .args(arguments)
             .stdin(Stdio::null())
@@ -67,7 +69,7 @@ impl Hub {
         Self {
             process,
             url: started["url"].as_str().unwrap().to_owned(),
-            database: home.join(".claude-mesh/mesh.db"),
+            store,
             home,
             client: config.into(),
         }
@@ -89,7 +91,12 @@ impl Hub {
 
     /// Opens the default mesh in this process.
     pub(crate) fn mesh(&self) -> Mesh {
-        Mesh::open(&self.database, Arc::new(SystemClock::new())).unwrap()
+        self.store.open()
+    }
+
+    /// Returns the number of rows of a table of the default mesh.
+    pub(crate) fn count_rows(&self, table: &str) -> i64 {
+        self.store.count_rows(table)
     }
 
     /// Creates a key of a peer, whose project is the folder of its name. Returns its text.

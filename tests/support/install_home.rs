@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) const PROGRAMS: [&str; 6] = [
+pub(crate) const PROGRAMS: [&str; 7] = [
     "claude-mesh-server",
+    "claude-mesh-remote",
     "claude-mesh-session-start",
     "claude-mesh-inbox-poll",
     "claude-mesh-inbox-wait",

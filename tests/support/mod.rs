@@ -4,11 +4,15 @@ mod engine;
 pub(crate) mod event_calls;
 #[cfg(feature = "hub")]
 mod event_stream;
+#[cfg(feature = "remote")]
+mod far_host;
 pub(crate) mod fault_reports;
 #[cfg(feature = "hub")]
 mod hub;
 #[cfg(feature = "hub")]
 mod hub_mcp;
+#[cfg(feature = "hub")]
+mod hub_store;
 mod in_flight;
 mod inbox_session;
 pub(crate) mod install_home;
@@ -26,10 +30,14 @@ pub(crate) use self::calls::*;
 pub(crate) use self::engine::{PostgresServer, ServedMesh};
 #[cfg(feature = "hub")]
 pub(crate) use self::event_stream::*;
+#[cfg(feature = "remote")]
+pub(crate) use self::far_host::*;
 #[cfg(feature = "hub")]
 pub(crate) use self::hub::*;
 #[cfg(feature = "hub")]
 pub(crate) use self::hub_mcp::*;
+#[cfg(feature = "hub")]
+pub(crate) use self::hub_store::hubs_use_a_server;
 pub(crate) use self::in_flight::*;
 pub(crate) use self::inbox_session::*;
 pub(crate) use self::mesh_fixture::*;

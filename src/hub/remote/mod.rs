@@ -5,8 +5,13 @@
 
 mod body;
 mod call;
+mod ended_call;
+mod replies;
+mod running_calls;
 mod stream;
 mod verbs;
+
+pub(super) use running_calls::RemoteCalls;
 
 use std::sync::Arc;
 
@@ -22,7 +27,7 @@ use crate::hub::host_caller::HostCaller;
 use crate::hub::hub_session::RemoteClient;
 use crate::hub::remote::body::Body;
 use crate::hub::state::Hub;
-use crate::mesh::{REMOTE_REVISION, RemoteJoin, RemoteJoined};
+use crate::mesh::{REMOTE_REVISION, RemoteJoin, RemoteJoined, StartFacts};
 use crate::platform::id::SessionId;
 
 /// Returns the routes. All need the key of a host.
@@ -31,12 +36,18 @@ pub(super) fn router() -> Router<Arc<Hub>> {
         .route("/v1/remote", get(describe))
         .route("/v1/remote/sessions", post(join))
         .route("/v1/remote/sessions/{session}", delete(leave))
+        .route("/v1/remote/sessions/{session}/start", get(start))
         .route("/v1/remote/sessions/{session}/stream", get(stream::open))
         .route("/v1/remote/sessions/{session}/verbs", post(verbs::apply))
         .route(
             "/v1/remote/sessions/{session}/tools/{tool}",
             post(call::call),
         )
+        .route(
+            "/v1/remote/sessions/{session}/calls/{key}",
+            delete(ended_call::end),
+        )
+        .route("/v1/remote/replies", post(replies::reply))
 }
 
 /// What a program on another host checks before it uses a hub.
@@ -79,6 +90,18 @@ async fn join(
         inbox_problem,
     };
     Ok(Json(caller.mesh().register_remote(client).await?))
+}
+
+/// Returns what the text at the start of a conversation says.
+async fn start(
+    Extension(caller): Extension<HostCaller>,
+    Path(session): Path<SessionId>,
+) -> Result<Json<StartFacts>, ApiError> {
+    let session = caller.session(session)?;
+    let facts = caller.mesh().in_session(&session, true, |call| {
+        call.mesh.start_facts(&call.me, call.project)
+    });
+    Ok(Json(facts.await?))
 }
 
 #[derive(Deserialize)]

@@ -14,7 +14,9 @@ use tokio::sync::watch;
 use crate::hub::api_error::ApiError;
 use crate::hub::host_caller::HostCaller;
 use crate::hub::hub_session::CallerSession;
-use crate::mesh::{InboxSocketState, Mesh, SessionHandle, SnapshotClock, WakeAction};
+use crate::mesh::{
+    InboxSocketState, Mesh, SessionHandle, SnapshotClock, WaitingHookAction, WakeAction,
+};
 use crate::model::Result;
 use crate::platform::id::SessionId;
 
@@ -52,7 +54,7 @@ struct Listener {
     signals: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
     /// The snapshot that was sent last; the same is not sent again.
-    sent: Option<Value>,
+    sent: Option<(Value, u64)>,
     /// Why its person was last said to be needed.
     alert: Option<&'static str>,
     /// After which time the wake and the claim queues of the session are looked at again, without a signal.
@@ -107,21 +109,23 @@ impl Listener {
 
     async fn push_snapshot(&mut self) -> Result<()> {
         let mesh = self.host.mesh();
+        let calls = self.session.finished_calls();
         let snapshot = mesh.in_session(&self.session, true, |call| {
             call.mesh.session_snapshot(&call.me)
         });
         let snapshot = snapshot.await?;
         let snapshot = serde_json::to_value(snapshot).expect("a snapshot can be written as JSON");
-        if self.sent.as_ref() != Some(&snapshot) {
+        let current = (snapshot, calls);
+        if self.sent.as_ref() != Some(&current) {
             let now = mesh.now();
             let clock = SnapshotClock {
                 wall_ms: now.wall_ms,
                 monotonic_ms: now.monotonic_ms,
                 boot: now.boot.to_string(),
             };
-            let data = json!({ "clock": clock, "snapshot": snapshot });
+            let data = json!({ "clock": clock, "calls": calls, "snapshot": current.0 });
             self.push_frame("snapshot", &data);
-            self.sent = Some(snapshot);
+            self.sent = Some(current);
         }
         Ok(())
     }
@@ -139,14 +143,22 @@ impl Listener {
             None => InboxSocketState::Open,
         };
         let mesh = self.host.mesh();
-        let (action, queues_after_ms) = mesh
+        let has_waiting_hook = self.session.has_waiting_hook();
+        let due = mesh
             .in_session(&self.session, true, |call| {
-                next_wake(call.mesh, &call.me, &socket)
+                DueWakes::of(call.mesh, &call.me, &socket, has_waiting_hook)
             })
             .await?;
-        let mut after_ms = queues_after_ms;
-        match action {
-            WakeAction::Post { .. } => {
+        let mut after_ms = due.queues_after_ms;
+        match due.waiting_hook {
+            WaitingHookAction::Now => self.push_frame("rewake", &Value::Null),
+            WaitingHookAction::Wait { after_ms: hook_ms } => {
+                after_ms = after_ms.into_iter().chain(hook_ms).min();
+            }
+            WaitingHookAction::Ended => {}
+        }
+        match due.server {
+            action @ WakeAction::Post { .. } => {
                 self.push_frame("wake", &json!(action));
                 after_ms = Some(10);
             }
@@ -179,16 +191,35 @@ impl Listener {
     }
 }
 
-/// Returns whether a session is to be woken, and after how many milliseconds its claim queues are to be looked at again.
-fn next_wake(
-    mesh: &mut Mesh,
-    me: &SessionHandle,
-    socket: &InboxSocketState,
-) -> Result<(WakeAction, Option<i64>)> {
-    let queues_after_ms = mesh.settle_own_queues(me)?;
-    mesh.end_dead_waits(me)?;
-    let action = mesh.next_wake_action(me, || socket.clone())?;
-    Ok((action, queues_after_ms))
+/// How a session is to be woken now.
+struct DueWakes {
+    /// By its program.
+    server: WakeAction,
+    /// By the waiting hook beside its client.
+    waiting_hook: WaitingHookAction,
+    /// After how many milliseconds its claim queues are to be looked at again.
+    queues_after_ms: Option<i64>,
+}
+
+impl DueWakes {
+    fn of(
+        mesh: &mut Mesh,
+        me: &SessionHandle,
+        socket: &InboxSocketState,
+        has_waiting_hook: bool,
+    ) -> Result<Self> {
+        let queues_after_ms = mesh.settle_own_queues(me)?;
+        mesh.end_dead_waits(me)?;
+        Ok(Self {
+            server: mesh.next_wake_action(me, || socket.clone())?,
+            waiting_hook: if has_waiting_hook {
+                mesh.waiting_hook_action(me)?
+            } else {
+                WaitingHookAction::Wait { after_ms: None }
+            },
+            queues_after_ms,
+        })
+    }
 }
 
 impl Drop for Listener {

@@ -20,6 +20,9 @@ pub(super) struct VerbsBody {
     /// What the session does now, as its client reports it: `busy`, `idle` or `waiting`.
     #[serde(default)]
     activity: Option<String>,
+    /// Whether a waiting hook runs beside its client.
+    #[serde(default)]
+    waiting_hook: bool,
     verbs: Vec<NumberedVerb>,
 }
 
@@ -44,6 +47,7 @@ pub(super) async fn apply(
         return Err(Refusal::argument("\"activity\" is busy, idle or waiting").into());
     }
     let session = host.session(id)?;
+    session.set_has_waiting_hook(body.waiting_hook);
     let results = host.mesh().in_session(&session, true, |call| {
         if let Some(activity) = activity {
             call.mesh.report_activity(&call.me, activity)?;
@@ -57,5 +61,8 @@ pub(super) async fn apply(
         };
         body.verbs.iter().map(apply).collect::<Result<Vec<Value>>>()
     });
-    Ok(Json(json!({ "results": results.await? })))
+    let results = results.await?;
+    // The program keeps the verbs until a snapshot includes them.
+    session.signal();
+    Ok(Json(json!({ "results": results })))
 }

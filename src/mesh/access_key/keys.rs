@@ -4,10 +4,11 @@ use std::time::Duration;
 use serde_json::json;
 use subtle::ConstantTimeEq;
 
-use crate::mesh::access_key::key_text::{id_of_key_text, new_key_text, sha256};
+use crate::mesh::access_key::key_text::{new_key_text, sha256};
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::{ReadContext, WriteContext};
 use crate::model::access_key::{AccessKey, KeyHolder, KeyProblem, KeyScope};
+use crate::model::key_text::id_of_key_text;
 use crate::model::{EventKind, PeerName, Refusal, Result};
 use crate::platform::id::{KeyId, PeerId};
 use crate::store::NewKey;

@@ -154,6 +154,20 @@ impl Mesh {
         self.write(|write| Ok(write.tx.clear_client_session(session)?))
     }
 
+    /// Gives a session the session id of Claude Code, after its client has begun or resumed a conversation.
+    pub fn attach_client_session(
+        &mut self,
+        session: SessionId,
+        client_session: &str,
+        given_name: Option<&str>,
+    ) -> Result<()> {
+        self.write(|write| {
+            Ok(write
+                .tx
+                .set_client_session(session, client_session, given_name)?)
+        })
+    }
+
     /// Removes a peer without a live session, with its questions, which frees its name. Only a person may. Returns
     /// whether there was one.
     pub fn forget_peer(&mut self, me: &SessionHandle, name: &str) -> Result<bool> {

@@ -33,6 +33,18 @@ impl Mesh {
         if shown.is_empty() {
             return Ok(());
         }
+        self.record_delivery(me, shown, turn, channel)
+    }
+
+    /// Records the same for a session on another host: what it has got may all have been settled since, but it has begun the
+    /// turn.
+    pub(in crate::mesh) fn record_delivery(
+        &mut self,
+        me: &SessionHandle,
+        shown: &Inbox,
+        turn: Option<&str>,
+        channel: WakeState,
+    ) -> Result<()> {
         self.write(|write| {
             let mut counted = None;
             if matches!(channel, WakeState::Inbox | WakeState::Rewake) {

@@ -34,10 +34,10 @@ impl Mesh {
             write
                 .tx
                 .renew_session_lease(handle.session, lease_until_ms)?;
-            let pid = write.host.own.process.pid;
+            let process = write.host.own.process;
             write
                 .tx
-                .delete_waits_of_other_processes(handle.session, pid)?;
+                .delete_waits_of_other_processes(handle.session, process)?;
             write.tx.set_git_state(handle.peer, git.branch, git.head)?;
             let applied_verb = write.tx.applied_verb(handle.session)?;
             let joined = RemoteJoined::of(&handle, SESSION_LEASE_MS, applied_verb);
@@ -62,6 +62,9 @@ impl Mesh {
     /// Extends the leases of all sessions on other hosts that have not ended, because a hub begins: while none ran, their
     /// programs could not reach the mesh.
     pub fn extend_leases_at_start(&mut self) -> Result<()> {
+        if !self.read(|read| Ok(read.tx.has_leased_sessions()?))? {
+            return Ok(());
+        }
         self.write(|write| {
             let lease_until_ms = write.tx.now.wall_ms + SESSION_LEASE_MS;
             Ok(write.tx.extend_session_leases(lease_until_ms)?)

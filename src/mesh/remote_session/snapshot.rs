@@ -5,7 +5,7 @@ use crate::mesh::claim::lease::expiry_reason;
 use crate::mesh::claim::owner::Owner;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
-use crate::mesh::message::list::unmentioned_mail;
+use crate::mesh::message::list::{UnmentionedMail, unmentioned_mail};
 use crate::mesh::peer::directory::PeerScope;
 use crate::mesh::question::inbox::{Inbox, inbox};
 use crate::mesh::session::SessionHandle;
@@ -28,6 +28,9 @@ pub struct SessionSnapshot {
     pub unmentioned_mail: u32,
     /// How many messages it has not read.
     pub unread: u32,
+    /// Whether it has got questions that are closed since: they count until its turn after the next.
+    #[serde(default)]
+    pub has_closed_deliveries: bool,
     /// What holds questions to it.
     pub throttle: Throttle,
     /// The exclusive claims of others on files of its host.
@@ -69,7 +72,7 @@ impl Mesh {
             let mail = if pending.has_new_mail {
                 unmentioned_mail(read, &me)?
             } else {
-                Default::default()
+                UnmentionedMail::default()
             };
             pending.mail = mail.messages;
             Ok(SessionSnapshot {
@@ -80,6 +83,7 @@ impl Mesh {
                 } else {
                     0
                 },
+                has_closed_deliveries: read.tx.has_closed_deliveries(me.session)?,
                 throttle: throttle_of(read, &peer, &session)?,
                 claims: claims_of_others(read, &me, &session.location.host)?,
                 applied_verb: read.tx.applied_verb(me.session)?,

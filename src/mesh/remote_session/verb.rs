@@ -3,7 +3,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::mesh::connection::Mesh;
-use crate::mesh::question::inbox::Inbox;
+use crate::mesh::context::ReadContext;
+use crate::mesh::message::list::unmentioned_mail;
+use crate::mesh::peer::address::peer_name;
+use crate::mesh::question::inbox::{Inbox, PendingQuestion, inbox};
 use crate::mesh::question::stop_decision::StopStreak;
 use crate::mesh::session::SessionHandle;
 use crate::model::activity_summary::ActivitySummary;
@@ -56,8 +59,34 @@ pub enum SessionVerb {
         /// The excerpts.
         summary: Option<ActivitySummary>,
     },
-    /// The client goes on with another conversation.
+    /// The client ends a conversation and goes on with another one.
     DetachClientSession,
+    /// The client has begun or resumed a conversation.
+    AttachClientSession {
+        /// The session id of Claude Code.
+        client_session: String,
+        /// The name that its person gave it.
+        #[serde(default)]
+        given_name: Option<String>,
+    },
+}
+
+impl SessionVerb {
+    /// Returns whether it says what was delivered.
+    pub fn records_delivery(&self) -> bool {
+        matches!(
+            self,
+            Self::MarkDelivered { .. } | Self::RecordStopBlock { .. }
+        )
+    }
+
+    /// Returns whether it concerns only the session that has recorded it, and not the next one of the same client.
+    pub fn is_of_one_session(&self) -> bool {
+        matches!(
+            self,
+            Self::RecordWakeFailure { .. } | Self::ClearWakeAttempt
+        )
+    }
 }
 
 /// What was delivered, by ids.
@@ -80,7 +109,7 @@ pub struct DeliveredItems {
 impl DeliveredItems {
     /// Returns the ids of what was shown.
     pub fn of(shown: &Inbox) -> Self {
-        let ids = |pending: &crate::mesh::PendingQuestion| pending.delivery.question.id;
+        let ids = |pending: &PendingQuestion| pending.delivery.question.id;
         Self {
             questions: shown.questions.iter().map(ids).collect(),
             answers: shown.answers.iter().map(|late| late.question.id).collect(),
@@ -89,26 +118,12 @@ impl DeliveredItems {
         }
     }
 
-    /// Returns the part of an inbox that was delivered.
-    pub fn select(&self, inbox: Inbox) -> Inbox {
-        let Inbox {
-            mut questions,
-            mut answers,
-            mut granted,
-            mut mail,
-            ..
-        } = inbox;
-        questions.retain(|it| self.questions.contains(&it.delivery.question.id));
-        answers.retain(|it| self.answers.contains(&it.question.id));
-        granted.retain(|it| self.granted.contains(&it.claim.id));
-        mail.retain(|it| Some(it.id) <= self.mail_up_to);
-        Inbox {
-            questions,
-            answers,
-            granted,
-            mail,
-            has_new_mail: false,
-        }
+    /// Returns whether nothing was delivered.
+    pub fn is_empty(&self) -> bool {
+        self.questions.is_empty()
+            && self.answers.is_empty()
+            && self.granted.is_empty()
+            && self.mail_up_to.is_none()
     }
 }
 
@@ -124,7 +139,7 @@ impl Mesh {
                 channel,
             } => {
                 let shown = self.delivered(me, items)?;
-                self.mark_delivered(me, &shown, turn.as_deref(), *channel)
+                self.record_delivery(me, &shown, turn.as_deref(), *channel)
             }
             SessionVerb::RecordStopBlock { items, turn, count } => {
                 let shown = self.delivered(me, items)?;
@@ -134,13 +149,21 @@ impl Mesh {
             SessionVerb::ClearWakeAttempt => self.clear_wake_attempt(me),
             SessionVerb::RecordWakeFailure { problem } => self.record_wake_failure(me, problem),
             SessionVerb::SetActivitySummary { summary } => {
-                match summary {
-                    Some(new) => self.update_activity_summary(me, |_| new.clone())?,
-                    None => self.clear_activity_summary(me),
-                }
-                Ok(())
+                let text = summary.as_ref().map(|summary| {
+                    serde_json::to_string(summary).expect("plain text and a number can be written")
+                });
+                self.write(|write| {
+                    Ok(write.tx.set_activity_summary(me.session, text.as_deref())?)
+                })
             }
-            SessionVerb::DetachClientSession => self.detach_client_session(me.session),
+            SessionVerb::DetachClientSession => {
+                self.clear_activity_summary(me);
+                self.detach_client_session(me.session)
+            }
+            SessionVerb::AttachClientSession {
+                client_session,
+                given_name,
+            } => self.attach_client_session(me.session, client_session, given_name.as_deref()),
         }?;
         Ok(Value::Null)
     }
@@ -154,12 +177,59 @@ impl Mesh {
         self.set_activity(me, activity)
     }
 
-    /// Returns what of these items is still pending.
+    /// Returns what was delivered. Of answers, claims and mail that is what is still pending. A question counts also if it was
+    /// closed meanwhile: the session has got it, and what it asks follows from it.
     fn delivered(&mut self, me: &SessionHandle, items: &DeliveredItems) -> Result<Inbox> {
-        let mut pending = self.inbox(me)?;
-        if items.mail_up_to.is_some() {
-            pending.mail = self.unmentioned_mail(me)?.messages;
-        }
-        Ok(items.select(pending))
+        self.read(|read| {
+            let Inbox {
+                mut answers,
+                mut granted,
+                has_new_mail,
+                ..
+            } = inbox(read, me)?;
+            answers.retain(|late| items.answers.contains(&late.question.id));
+            granted.retain(|granted| items.granted.contains(&granted.claim.id));
+            let mut mail = if has_new_mail && items.mail_up_to.is_some() {
+                unmentioned_mail(read, me)?.messages
+            } else {
+                Vec::new()
+            };
+            mail.retain(|message| Some(message.id) <= items.mail_up_to);
+            let mut questions = Vec::new();
+            for id in &items.questions {
+                questions.extend(delivered_question(read, me, *id)?);
+            }
+            Ok(Inbox {
+                questions,
+                answers,
+                granted,
+                has_new_mail: false,
+                mail,
+            })
+        })
     }
+}
+
+/// Returns a question that was delivered to a session; `None` if it was erased, or is for another project.
+fn delivered_question(
+    read: ReadContext,
+    me: &SessionHandle,
+    id: QuestionId,
+) -> Result<Option<PendingQuestion>> {
+    let Some(delivery) = read.tx.delivery(id, me.session)? else {
+        return Ok(None);
+    };
+    let target = read.tx.peer(delivery.question.target)?;
+    let is_own = target.is_some_and(|target| {
+        target.id == me.peer || (target.project.is_some() && target.project == me.project)
+    });
+    if !is_own {
+        return Ok(None);
+    }
+    Ok(Some(PendingQuestion {
+        from: peer_name(read, delivery.question.asker)?,
+        delivery,
+        asker_waiting: false,
+        on_behalf_of: None,
+    }))
 }

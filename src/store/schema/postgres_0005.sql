@@ -85,7 +85,8 @@ CREATE TABLE session (
     event_types     TEXT COLLATE "C",
     event_after     BIGINT,
     lease_until_ms  BIGINT,
-    applied_verb    BIGINT NOT NULL DEFAULT 0
+    applied_verb    BIGINT NOT NULL DEFAULT 0,
+    activity_summary TEXT COLLATE "C"
 ) WITH (fillfactor = 80);
 CREATE TABLE question (
     id                 TEXT COLLATE "C" PRIMARY KEY,

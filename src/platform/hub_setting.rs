@@ -1,0 +1,222 @@
+//! Reads the settings that put folders without a wall into the mesh of a hub, for `Settings`.
+//!
+//! A repository can commit settings of Claude Code that set the environment of its sessions, so the environment of a process
+//! that Claude Code has started does not count here: no repository chooses where the texts of its sessions go.
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::platform::env_file::EnvValues;
+use crate::platform::fault::Fault;
+use crate::platform::hub_location::{HubLocation, normalize_url};
+use crate::platform::process;
+use crate::platform::setting_specs::{HUB_KEY_FILE, HUB_URL};
+use crate::platform::setting_value::{invalid_setting, require_absolute};
+
+/// The variables that Claude Code sets for what it starts. Settings can change their values, but not remove them.
+const CLAUDE_VARIABLES: [&str; 5] = [
+    "CLAUDECODE",
+    "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_CODE_SESSION_ID",
+    "CLAUDE_PID",
+    "CLAUDE_PROJECT_DIR",
+];
+
+/// The hub that `CLAUDE_MESH_URL` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubSetting {
+    /// Its URL in the normal form.
+    pub url: String,
+    /// The file with the key; `None` for the one that `claude-mesh join` stores.
+    pub key_file: Option<PathBuf>,
+    /// Where the URL is set.
+    pub from: String,
+}
+
+impl HubSetting {
+    /// Returns the mesh at this hub.
+    pub fn location(&self, mesh_home: &Path) -> HubLocation {
+        let decided_by = format!("{HUB_URL} in {}", self.from);
+        let mut location = HubLocation::new(mesh_home, &self.url, decided_by);
+        if let Some(key_file) = &self.key_file {
+            location.key_file.clone_from(key_file);
+        }
+        location
+    }
+}
+
+/// Where the settings of a hub may come from.
+pub(super) struct Sources<'a> {
+    pub(super) environment: &'a dyn Fn(&str) -> Option<OsString>,
+    pub(super) files: &'a [(PathBuf, EnvValues)],
+    pub(super) home: &'a Path,
+    pub(super) mesh_home: &'a Path,
+    pub(super) config_dir: &'a Path,
+}
+
+/// The settings that were found without effect, each with its place.
+type Untrusted = Vec<(&'static str, String)>;
+/// The hub that is set, and the settings of one without effect.
+pub(super) type FoundHub = (Option<HubSetting>, Untrusted);
+
+impl Sources<'_> {
+    /// Returns the hub, and the settings of one that do not count where they are set.
+    pub(super) fn read(&self) -> Result<FoundHub, Fault> {
+        let mut untrusted = Vec::new();
+        let url = self.find(HUB_URL, &mut untrusted);
+        let key_file = self.find(HUB_KEY_FILE, &mut untrusted);
+        let key_file = key_file
+            .map(|(path, from)| require_absolute(HUB_KEY_FILE, &from, Path::new(&path), self.home))
+            .transpose()?;
+        let Some((url, from)) = url else {
+            return Ok((None, untrusted));
+        };
+        // The text of a URL that is refused may have a password in it.
+        let url = normalize_url(&url, false)
+            .map_err(|problem| invalid_setting(HUB_URL, &from, "the URL of a hub", &problem))?;
+        let hub = HubSetting {
+            url,
+            key_file,
+            from,
+        };
+        Ok((Some(hub), untrusted))
+    }
+
+    /// Returns a value that counts, and where it is set; notes those that do not count.
+    fn find(&self, name: &'static str, untrusted: &mut Untrusted) -> Option<(String, String)> {
+        let value = (self.environment)(name).filter(|value| !value.is_empty());
+        let from_environment = value.map(|value| {
+            (
+                value.to_string_lossy().into_owned(),
+                "the environment".into(),
+            )
+        });
+        if from_environment.is_some() && !self.is_started_by_claude() {
+            return from_environment;
+        }
+        if from_environment.is_some() {
+            untrusted.push((name, "the environment of a session".into()));
+        }
+        let own = self.mesh_home.join(".env");
+        let mut found = None;
+        for (path, values) in self.files {
+            let Some(value) = values.get(name).filter(|value| !value.is_empty()) else {
+                continue;
+            };
+            if *path == own {
+                found = Some((value.clone(), path.display().to_string()));
+            } else {
+                untrusted.push((name, path.display().to_string()));
+            }
+        }
+        found
+    }
+
+    /// Returns whether Claude Code has started this process, as far as variables, its registry and the names of processes say.
+    fn is_started_by_claude(&self) -> bool {
+        CLAUDE_VARIABLES
+            .into_iter()
+            .any(|name| (self.environment)(name).is_some())
+            || process::ancestors(process::own_pid())
+                .any(|ancestor| self.is_claude(ancestor.key.pid))
+    }
+
+    fn is_claude(&self, pid: i32) -> bool {
+        let entry = format!("sessions/{pid}.json");
+        let is_registered = [self.config_dir, &self.home.join(".claude")]
+            .into_iter()
+            .any(|folder| folder.join(&entry).exists());
+        is_registered || process::name(pid).as_deref() == Some("claude")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::isolation::{self, MeshAddress};
+    use crate::platform::settings::Settings;
+
+    fn read(
+        home: &Path,
+        environment: &[(&str, &str)],
+        program: Option<&Path>,
+    ) -> Result<Settings, Fault> {
+        let find = |name: &str| {
+            let found = environment.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        Settings::read(&find, home.into(), program, home.into())
+    }
+
+    #[test]
+    fn hub_of_the_environment_counts_only_outside_claude_code() {
+        let home = tempfile::tempdir().unwrap();
+        let url = (HUB_URL, "https://Mesh.example:3456/");
+        for variable in CLAUDE_VARIABLES {
+            let settings = read(home.path(), &[url, (variable, "")], None).unwrap();
+            assert_eq!(settings.hub, None, "{variable}");
+            let place = "the environment of a session".to_owned();
+            assert_eq!(settings.untrusted, [(HUB_URL, place)]);
+        }
+    }
+
+    #[test]
+    fn hub_of_an_env_file_counts_only_from_the_claude_mesh_folder() {
+        let home = tempfile::tempdir().unwrap();
+        let program = home.path().join("repo/bin/claude-mesh-server");
+        std::fs::create_dir_all(program.parent().unwrap()).unwrap();
+        std::fs::create_dir_all(home.path().join(".claude-mesh")).unwrap();
+        let above = home.path().join("repo/.env");
+        std::fs::write(&above, format!("{HUB_URL}=https://other.example\n")).unwrap();
+        let settings = read(home.path(), &[], Some(&program)).unwrap();
+        assert_eq!(settings.hub, None);
+        assert_eq!(settings.untrusted, [(HUB_URL, above.display().to_string())]);
+        let own = home.path().join(".claude-mesh/.env");
+        let text = format!("{HUB_URL}=https://mesh.example\n{HUB_KEY_FILE}=~/k\n");
+        std::fs::write(&own, text).unwrap();
+        let settings = read(home.path(), &[], Some(&program)).unwrap();
+        let MeshAddress::Hub(hub) = isolation::mesh_address(&settings, home.path()).unwrap() else {
+            panic!("it is at a hub")
+        };
+        assert_eq!(hub.url, "https://mesh.example");
+        assert_eq!(hub.key_file, home.path().join("k"));
+        assert_eq!(hub.decided_by, format!("{HUB_URL} in {}", own.display()));
+    }
+
+    #[test]
+    fn database_path_and_walls_override_the_hub_of_the_settings() {
+        let home = tempfile::tempdir().unwrap();
+        let own = home.path().join(".claude-mesh/.env");
+        std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+        std::fs::write(&own, format!("{HUB_URL}=https://mesh.example\n")).unwrap();
+        let settings = read(home.path(), &[], None).unwrap();
+        let acme = home.path().join("acme");
+        isolation::set_mesh(&settings, &acme, "acme").unwrap();
+        let name = |settings: &Settings, folder: &Path| {
+            isolation::mesh_address(settings, folder)
+                .unwrap()
+                .name()
+                .to_owned()
+        };
+        assert_eq!(name(&settings, &acme), "acme");
+        assert_eq!(name(&settings, home.path()), "mesh.example");
+        let settings = read(home.path(), &[("MESH_DB_PATH", "/a/mesh.db")], None).unwrap();
+        assert_eq!(name(&settings, home.path()), "default");
+    }
+
+    #[test]
+    fn refused_hub_url_is_not_repeated() {
+        let home = tempfile::tempdir().unwrap();
+        let own = home.path().join(".claude-mesh/.env");
+        std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+        for url in [
+            "https://ada:hunter2@mesh.example",
+            "http://mesh.example",
+            "mesh",
+        ] {
+            std::fs::write(&own, format!("{HUB_URL}={url}\n")).unwrap();
+            let fault = read(home.path(), &[], None).unwrap_err();
+            assert!(fault.message.starts_with(HUB_URL), "{fault}");
+            assert!(!fault.message.contains("hunter2"), "{fault}");
+        }
+    }
+}

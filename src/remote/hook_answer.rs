@@ -1,0 +1,208 @@
+//! Answers the hooks of the session from the mirror of its state.
+use std::path::Path;
+
+use crate::claude_code::{HookEvent, HookOutput, HookPayload};
+use crate::hooks::{self, HookCall, HookMesh, StartText, claim_denial};
+use crate::mesh::{Inbox, SessionVerb, file_resource};
+use crate::model::Result;
+use crate::platform::host_path;
+use crate::platform::text::utf16_len;
+use crate::remote::link::Link;
+use crate::remote::mirror::SessionMirror;
+use crate::store::Claim;
+
+/// A mirror that was not refreshed for longer does not deny edits, in milliseconds.
+const CLAIMS_STALE_MS: i64 = 30_000;
+/// The limit of a prompt's text in UTF-16 units, with the text of the start before it. Claude Code replaces more than 10,000
+/// by a preview.
+const PROMPT_UNITS_MAX: usize = 9_900;
+
+/// A call of a hook, and the name of its event.
+pub(super) struct RemoteHookCall {
+    name: String,
+    call: HookCall,
+}
+
+impl RemoteHookCall {
+    /// Returns the call with this payload; `None` if it is no event that hooks handle.
+    pub(super) fn parse(link: &Link, payload: &[u8]) -> Option<Self> {
+        let payload = serde_json::from_slice::<HookPayload>(payload).ok()?;
+        let name = payload.event_name.clone();
+        let event = HookEvent::from_payload(payload)?;
+        let call = HookCall {
+            event,
+            settings: link.settings.clone(),
+        };
+        Some(Self { name, call })
+    }
+
+    /// Returns whether a conversation begins or goes on.
+    pub(super) fn starts(&self) -> bool {
+        matches!(self.call.event, HookEvent::Started { .. })
+    }
+
+    /// Returns the output of the hook; empty if there is none.
+    pub(super) fn answer(&self, link: &Link, mirror: &mut SessionMirror) -> String {
+        let mut answering = Answering { link, mirror };
+        let output = answering.output(&self.call).ok().flatten();
+        output.map_or_else(String::new, |output| output.to_json(&self.name))
+    }
+}
+
+/// What is needed to answer a hook.
+struct Answering<'a> {
+    link: &'a Link,
+    mirror: &'a mut SessionMirror,
+}
+
+impl Answering<'_> {
+    fn output(&mut self, call: &HookCall) -> Result<Option<HookOutput>> {
+        match &call.event {
+            HookEvent::Started { session } => {
+                self.attach(session.as_deref());
+                Ok(call.is_addressable().then(|| self.start(call)))
+            }
+            HookEvent::Prompted { .. } => {
+                let output = self.deliver(call, "busy")?;
+                Ok(self.with_start(call, output))
+            }
+            HookEvent::Stopping { .. } => self.deliver(call, "idle"),
+            HookEvent::Ended {
+                session,
+                client_continues,
+                ..
+            } => {
+                if *client_continues {
+                    self.detach(session.as_deref());
+                }
+                Ok(None)
+            }
+            HookEvent::Editing { file, folder } => self.guard(folder.as_deref(), Path::new(file)),
+        }
+    }
+
+    /// Records which conversation the client goes on with.
+    fn attach(&mut self, client_session: Option<&str>) {
+        // Before the first snapshot the registration says it.
+        if let Some(client_session) = client_session
+            && self.mirror.me().is_some()
+            && self.mirror.client_session() != Some(client_session)
+        {
+            self.mirror.record(SessionVerb::AttachClientSession {
+                client_session: client_session.to_owned(),
+                given_name: None,
+            });
+        }
+    }
+
+    /// Records that a conversation has ended, if it is the one that the session is registered with.
+    fn detach(&mut self, client_session: Option<&str>) {
+        let is_other = matches!(
+            (self.mirror.client_session(), client_session),
+            (Some(current), Some(ended)) if current != ended
+        );
+        if !is_other {
+            self.mirror.forget_activity_summary();
+            self.mirror.record(SessionVerb::DetachClientSession);
+        }
+    }
+
+    fn deliver(&mut self, call: &HookCall, activity: &str) -> Result<Option<HookOutput>> {
+        if !call.is_addressable() {
+            return Ok(None);
+        }
+        let output = match self.mirror.addressable() {
+            Some(me) => hooks::deliver(call, self.mirror, &me),
+            None => Ok(None),
+        };
+        // A turn that a Stop hook continues goes on.
+        let continues = activity == "idle" && matches!(output, Ok(Some(_)));
+        self.mirror
+            .set_activity(if continues { "busy" } else { activity });
+        output
+    }
+
+    /// Returns what the model gets at the start of the session. Before the first snapshot the rest follows with a prompt.
+    fn start(&mut self, call: &HookCall) -> HookOutput {
+        let text = self.start_text(call, true);
+        self.mirror.set_start_told(text.is_some());
+        HookOutput::Context(text.unwrap_or_else(|| hooks::text_before_hub(&self.link.hub.url)))
+    }
+
+    /// Adds the text of the start to what a prompt brings, if the model has not got it yet.
+    fn with_start(&mut self, call: &HookCall, output: Option<HookOutput>) -> Option<HookOutput> {
+        if self.mirror.is_start_told() || !call.is_addressable() {
+            return output;
+        }
+        // What is pending comes with this prompt.
+        let Some(start) = self.start_text(call, false) else {
+            return output;
+        };
+        let text = match &output {
+            None => start,
+            Some(HookOutput::Context(pending)) => format!("{start}\n\n{pending}"),
+            Some(_) => return output,
+        };
+        if utf16_len(&text) > PROMPT_UNITS_MAX {
+            return output;
+        }
+        self.mirror.set_start_told(true);
+        Some(HookOutput::Context(text))
+    }
+
+    fn start_text(&mut self, call: &HookCall, names_pending: bool) -> Option<String> {
+        let me = self.mirror.addressable()?;
+        let start = self.link.start();
+        let (inbox, unread) = if names_pending {
+            (self.mirror.inbox(&me).ok()?, self.mirror.unread())
+        } else {
+            (Inbox::default(), 0)
+        };
+        let memories = if call.lists_tool_set("memory") {
+            start.memories
+        } else {
+            0
+        };
+        let text = StartText {
+            me: &me,
+            others: &start.others,
+            inbox: &inbox,
+            unread,
+            memories,
+        };
+        Some(text.text())
+    }
+
+    /// Denies the edit of a file on which someone else has an exclusive claim. While the hub is out of reach it is not known
+    /// whether a claim still holds: then the edit goes on, and the person is told so once.
+    fn guard(&mut self, folder: Option<&str>, file: &Path) -> Result<Option<HookOutput>> {
+        let project = self.link.project();
+        let folder = folder.map_or(project.path.as_path(), Path::new);
+        let Some(me) = self.mirror.me() else {
+            return Ok(None);
+        };
+        // The resource is the one that the hub has stored: the path of this machine, with the host of its key.
+        let local = file_resource(folder, file)?;
+        let path = local.trim_start_matches("file:");
+        let host = me.project.as_deref().and_then(host_path::host_of);
+        let resource = host.map_or_else(|| local.clone(), |host| format!("file://{host}{path}"));
+        let Some(claim) = self.mirror.claim_on(&resource).cloned() else {
+            return Ok(None);
+        };
+        if self.mirror.silent_ms() > CLAIMS_STALE_MS {
+            let text = format!(
+                "claude-mesh: the mesh at {} is out of reach, so it is not known whether {path} is still claimed by \"{}\"; the edit goes on.",
+                self.link.hub.url, claim.peer_name
+            );
+            let is_told = self.mirror.tell_stale(&claim);
+            return Ok(is_told.then_some(HookOutput::Message(text)));
+        }
+        let now = self.mirror.now();
+        let shown = Claim {
+            resource: local,
+            ..claim
+        };
+        let text = claim_denial(&shown, &now, &project.path);
+        Ok(Some(HookOutput::Deny(text)))
+    }
+}

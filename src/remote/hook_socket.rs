@@ -1,0 +1,163 @@
+//! The socket at which the program answers the hooks of its session. Only programs of the same user are answered.
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::hooks::{HookRequest, client_of_socket, socket_path, sockets_folder};
+use crate::platform::process::{self, ProcessKey};
+use crate::platform::{fault_log, permissions};
+use crate::remote::hook_answer::RemoteHookCall;
+use crate::remote::link::{self, Link};
+use crate::remote::registration;
+use crate::remote::waiting_hook::wait_for_wake;
+
+/// No event of Claude Code is nearly as large.
+const PAYLOAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// The longest first line of a request.
+const FIRST_LINE_BYTES_MAX: u64 = 64;
+/// How long a hook may take to send its event.
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the text at the start of a conversation waits for the other sessions; the hook waits a little longer.
+const START_TIMEOUT: Duration = Duration::from_millis(150);
+/// The pause after a connection that could not be accepted, because all descriptors are in use for example.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers hooks for as long as the program runs, from the time on that the client process is known.
+pub(super) async fn answer_hooks(link: Arc<Link>) {
+    let mut client_process = link.client_process();
+    let Ok(Some(process)) = client_process.wait_for(Option::is_some).await.map(|it| *it) else {
+        return;
+    };
+    let socket = match HookSocket::listen(&link.settings.mesh_home, process) {
+        Ok(socket) => socket,
+        Err(problem) => {
+            return fault_log::append(&link.settings.mesh_home, link::PROGRAM, &problem);
+        }
+    };
+    loop {
+        let Ok((stream, _)) = socket.listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let is_own = stream
+            .peer_cred()
+            .is_ok_and(|peer| peer.uid() == rustix::process::geteuid().as_raw());
+        if is_own {
+            tokio::spawn(serve(Arc::clone(&link), stream));
+        }
+    }
+}
+
+/// A socket that is removed at the end, unless a later server of the same client has replaced it.
+struct HookSocket {
+    listener: UnixListener,
+    path: PathBuf,
+    file: (u64, u64),
+}
+
+impl HookSocket {
+    fn listen(mesh_home: &Path, client: ProcessKey) -> Result<Self, String> {
+        let folder = sockets_folder(mesh_home);
+        let metadata = permissions::create_folder(&folder)
+            .and_then(|()| permissions::check_own_folder(&folder));
+        metadata.map_err(|fault| fault.to_string())?;
+        remove_dead(&folder);
+        let path = socket_path(mesh_home, client);
+        let failed =
+            |error: std::io::Error| format!("cannot listen at {}: {error}", path.display());
+        // One rename replaces the socket of an earlier server, so that there is always one.
+        let new = path.with_extension(process::own_pid().to_string());
+        let _ = std::fs::remove_file(&new);
+        let listener = UnixListener::bind(&new).map_err(failed)?;
+        let metadata = std::fs::symlink_metadata(&new).map_err(failed)?;
+        std::fs::rename(&new, &path).map_err(failed)?;
+        Ok(Self {
+            listener,
+            path,
+            file: (metadata.dev(), metadata.ino()),
+        })
+    }
+}
+
+impl Drop for HookSocket {
+    fn drop(&mut self) {
+        let metadata = std::fs::symlink_metadata(&self.path);
+        if metadata.is_ok_and(|found| (found.dev(), found.ino()) == self.file) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Removes the sockets of clients that have ended.
+fn remove_dead(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if client_of_socket(&path).is_some_and(|client| !process::is_alive(client)) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+async fn serve(link: Arc<Link>, stream: UnixStream) {
+    let mut stream = BufReader::new(stream);
+    let request = tokio::time::timeout(READ_TIMEOUT, read_request(&mut stream)).await;
+    match request {
+        Ok(Some((HookRequest::Run, payload))) => {
+            if let Some(call) = RemoteHookCall::parse(&link, &payload) {
+                run(&link, &call, stream.into_inner()).await;
+            }
+        }
+        Ok(Some((HookRequest::Wait, _))) => {
+            let ended = async {
+                // It sends nothing more.
+                let _ = stream.read(&mut [0]).await;
+            };
+            let text = tokio::select! {
+                text = wait_for_wake(&link) => text,
+                () = ended => None,
+            };
+            let _ = stream.write_all(text.unwrap_or_default().as_bytes()).await;
+            link.send_soon();
+        }
+        Ok(None) | Err(_) => {}
+    }
+}
+
+/// Reads the first line of a request and the event after it. A hook that waits sends no event.
+async fn read_request(stream: &mut BufReader<UnixStream>) -> Option<(HookRequest, Vec<u8>)> {
+    let mut line = String::new();
+    let mut limited = (&mut *stream).take(FIRST_LINE_BYTES_MAX);
+    limited.read_line(&mut line).await.ok()?;
+    let request = HookRequest::of_line(line.strip_suffix('\n')?)?;
+    let mut payload = Vec::new();
+    if request == HookRequest::Run {
+        let mut limited = stream.take(PAYLOAD_BYTES_MAX);
+        limited.read_to_end(&mut payload).await.ok()?;
+    }
+    Some((request, payload))
+}
+
+/// Runs a hook and sends its output. What a hook does not take, because it has given up, counts as not delivered.
+async fn run(link: &Link, call: &RemoteHookCall, stream: UnixStream) {
+    if call.starts() {
+        let refresh = registration::refresh_start(link);
+        let _ = tokio::time::timeout(START_TIMEOUT, refresh).await;
+    }
+    if stream.writable().await.is_err() {
+        return;
+    }
+    let mut mirror = link.mirror();
+    let before = mirror.clone();
+    let output = call.answer(link, &mut mirror);
+    let is_taken = output.is_empty()
+        || matches!(stream.try_write(output.as_bytes()), Ok(sent) if sent == output.len());
+    if !is_taken {
+        *mirror = before;
+    }
+    drop(mirror);
+    link.send_soon();
+}
