@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_postgres::error::Severity;
 use tokio_postgres::{Client, SimpleQueryMessage, Statement};
@@ -22,10 +22,11 @@ use super::runtime::ConnectionRuntime;
 use super::schema::{LOCK_CLASS, MeshSchema, enter};
 use super::tls;
 use super::transaction::PostgresTransaction;
+use crate::platform::clock::monotonic_ms;
 use crate::platform::{Clock, Fault, FaultKind};
 
 /// A connection that was not used for so long may be lost, and its clock may have moved: the next query begins with a look.
-const IDLE: Duration = Duration::from_secs(1);
+const IDLE_MS: i64 = 1_000;
 /// How many statements a connection keeps prepared.
 const STATEMENTS_MAX: usize = 512;
 /// A timeout of the server that is practically none.
@@ -52,8 +53,8 @@ pub(in crate::store) struct PostgresConnection {
     tls: Option<MakeRustlsConnect>,
     clock: DatabaseClock,
     statements: RefCell<HashMap<String, Arc<PreparedStatement>>>,
-    /// When the server was last heard.
-    last_answer: Cell<Instant>,
+    /// When the server has last answered, by the monotonic clock.
+    last_answer_ms: Cell<i64>,
 }
 
 impl fmt::Debug for PostgresConnection {
@@ -86,7 +87,7 @@ impl PostgresConnection {
             tls,
             clock,
             statements: RefCell::default(),
-            last_answer: Cell::new(Instant::now()),
+            last_answer_ms: Cell::new(monotonic_ms()),
         })
     }
 
@@ -97,7 +98,7 @@ impl PostgresConnection {
         F::Output: Send,
     {
         let output = self.runtime.wait(future);
-        self.last_answer.set(Instant::now());
+        self.last_answer_ms.set(monotonic_ms());
         output
     }
 
@@ -205,7 +206,7 @@ impl PostgresConnection {
 
     /// Asks for the time, if the connection was idle; it is also seen whether it is lost.
     fn look_after_idle(&mut self) -> Result<()> {
-        if self.last_answer.get().elapsed() < IDLE {
+        if monotonic_ms() - self.last_answer_ms.get() < IDLE_MS {
             return self.reconnect_if_lost();
         }
         let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
