@@ -170,14 +170,18 @@ impl Link {
             .send_if_modified(|since| since.take().is_some());
     }
 
-    /// Records that the hub is out of reach.
+    /// Records that the hub is out of reach, or refuses this program.
     pub(super) fn not_reached(&self, error: &HubError) {
         self.unreachable.send_if_modified(|since| {
-            let is_new = since.is_none();
-            if is_new {
-                *since = Some((self.clock.now().wall_ms, error.clone()));
-            }
-            is_new
+            let began_ms = match since {
+                None => self.clock.now().wall_ms,
+                Some((_, known)) if known.is_out_of_reach() == error.is_out_of_reach() => {
+                    return false;
+                }
+                Some((began_ms, _)) => *began_ms,
+            };
+            *since = Some((began_ms, error.clone()));
+            true
         });
     }
 

@@ -14,7 +14,7 @@ use crate::mesh::{
 };
 use crate::model::activity_summary::ActivitySummary;
 use crate::model::{PeerKind, Refusal, Result, WakeState};
-use crate::platform::id::{ClaimId, SessionId};
+use crate::platform::id::{ClaimId, QuestionId, SessionId};
 use crate::platform::{Clock, Fault, Moment};
 use crate::remote::mirror_state::MirrorState;
 use crate::remote::verb_queue::{NumberedVerb, VerbQueue};
@@ -51,6 +51,8 @@ pub(super) struct SessionMirror {
     last_contact_monotonic_ms: i64,
     /// The claims of which the person was told that they may have ended.
     told_stale: HashSet<ClaimId>,
+    /// Questions whose answers are kept because the hub is out of reach.
+    answered: HashSet<QuestionId>,
 }
 
 impl SessionMirror {
@@ -69,6 +71,7 @@ impl SessionMirror {
             start_told: false,
             calls: 0,
             told_stale: HashSet::new(),
+            answered: HashSet::new(),
         }
     }
 
@@ -90,6 +93,7 @@ impl SessionMirror {
         self.queue.confirm_included(snapshot.applied_verb);
         let here = self.clock.now();
         let mut state = MirrorState::new(snapshot, clock, &here);
+        state.remove_questions(&self.answered);
         let now_ms = state.mesh_time(&here).wall_ms;
         for verb in self.queue.iter() {
             state.apply(verb, now_ms);
@@ -97,6 +101,19 @@ impl SessionMirror {
         self.state = Some(state);
         self.calls = calls;
         self.record_contact();
+    }
+
+    /// Hides a question whose answer is kept and not delivered yet: the model must not be asked again.
+    pub(super) fn hide_answered(&mut self, question: QuestionId) {
+        self.answered.insert(question);
+        if let Some(state) = &mut self.state {
+            state.remove_questions(&self.answered);
+        }
+    }
+
+    /// Shows a question again with the next snapshot, if it is still pending: its kept answer was refused.
+    pub(super) fn show_refused(&mut self, question: QuestionId) {
+        self.answered.remove(&question);
     }
 
     /// Records that something came from the hub.
