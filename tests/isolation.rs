@@ -233,7 +233,7 @@ fn server_without_the_program_for_hubs_says_what_is_missing() {
 }
 
 #[test]
-fn hooks_at_a_hub_open_nothing() {
+fn hooks_at_a_hub_open_nothing_and_say_so_at_the_start() {
     let mut world = World::new();
     write_wall_map(&world, MAP_AT_HUB);
     world.servers = server_without_remote(&world);
@@ -247,9 +247,14 @@ fn hooks_at_a_hub_open_nothing() {
         ("Stop", json!({ "stop_hook_active": false })),
         ("SessionEnd", json!({ "reason": "prompt_input_exit" })),
     ] {
-        // At the start the model gets that the hub has not answered yet.
-        let silent = event != "SessionStart";
-        assert_eq!(session.hook(event, fields).is_null(), silent, "{event}");
+        let output = session.hook(event, fields);
+        if event == "SessionStart" {
+            let text = output["hookSpecificOutput"]["additionalContext"].as_str();
+            let text = text.expect("the model gets a text");
+            assert!(text.contains("which has not answered yet"), "{text}");
+        } else {
+            assert_eq!(output, json!(null), "{event}");
+        }
     }
     assert!(!world.database().exists());
 }

@@ -15,7 +15,10 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::net::sockopt::{
+    set_socket_keepalive, set_socket_send_buffer_size, set_tcp_keepcnt, set_tcp_keepidle,
+    set_tcp_keepintvl,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -37,6 +40,10 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much is kept for a client that does not read, by the hub and by the system each, in bytes. The hub adds one event of
 /// a stream to it.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// After which time without an acknowledgement a client is gone: its machine is off or sleeps, or its network is cut.
+const DEAD_CLIENT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often the system asks a client that is silent.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// The pause after the system accepted no connection, which it does while it has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -81,6 +88,7 @@ impl Connections {
                     // Without it the end of a streamed response waits for the client's acknowledgement.
                     let _ = stream.set_nodelay(true);
                     let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
+                    let _ = notice_dead_client(&stream);
                     self.serve_tcp(stream, address.ip(), permit);
                 }),
                 socket = socket.accept() => socket.map(|(stream, _)| {
@@ -139,6 +147,22 @@ impl Connections {
             log("some requests had not ended in time and were cut");
         }
     }
+}
+
+/// Lets the system close the connection of a client that is gone: otherwise its session would seem to be served for a quarter
+/// of an hour.
+fn notice_dead_client(stream: &tokio::net::TcpStream) -> io::Result<()> {
+    let tries = DEAD_CLIENT_TIMEOUT.as_secs() / KEEPALIVE_INTERVAL.as_secs() - 1;
+    set_socket_keepalive(stream, true)?;
+    set_tcp_keepidle(stream, KEEPALIVE_INTERVAL)?;
+    set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
+    set_tcp_keepcnt(stream, u32::try_from(tries).unwrap_or(1))?;
+    #[cfg(target_os = "linux")]
+    {
+        let timeout_ms = u32::try_from(DEAD_CLIENT_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
+        rustix::net::sockopt::set_tcp_user_timeout(stream, timeout_ms)?;
+    }
+    Ok(())
 }
 
 async fn serve_connection<S>(stream: S, service: HubService, watcher: Watcher)

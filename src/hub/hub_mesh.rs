@@ -198,9 +198,7 @@ impl HubMesh {
                 return session.set_handle(handle, mesh.doorbells());
             }
         }
-        if let Some(earlier) = session.take_handle() {
-            self.listener.remove(earlier.session);
-        }
+        self.forget(session);
         let handle = match session.remote() {
             Some(client) => mesh.register_remote(&client.request, client.git_state())?.0,
             None => mesh.register(&Self::join_request(session))?,
@@ -241,10 +239,11 @@ impl HubMesh {
         session.touch(&self.now());
         self.with_mesh(|mesh| {
             let (handle, joined) = mesh.register_remote(&client.request, client.git_state())?;
-            let earlier = session.id().filter(|earlier| *earlier != handle.session);
-            if let Some(earlier) = earlier {
-                session.take_handle();
-                self.listener.remove(earlier);
+            if session
+                .id()
+                .is_some_and(|earlier| earlier != handle.session)
+            {
+                self.forget(&session);
             }
             self.listener.add(handle.session)?;
             session.set_handle(handle.clone(), mesh.doorbells())?;
@@ -267,8 +266,8 @@ impl HubMesh {
         })
     }
 
-    /// Renews the leases of the sessions on other hosts whose programs reach the hub. Returns the time until that is due again, `None`
-    /// if there is no such session.
+    /// Renews the leases of the sessions on other hosts whose programs reach the hub. Returns the time until that is due
+    /// again, `None` if there is no such session.
     async fn renew_leases(&self) -> Option<Duration> {
         let (mut served, mut any) = (Vec::new(), false);
         for session in self.sessions().values() {
@@ -342,13 +341,24 @@ impl HubMesh {
         next
     }
 
-    /// Ends a session unless a request has come meanwhile.
+    /// Ends a session unless a request has come meanwhile. One on another host whose lease goes on is served by another hub: it
+    /// is forgotten here.
     async fn end_expired_session(&self, session: &HubSession) -> Result<()> {
         self.with_mesh(|mesh| {
-            if session.lease_left(&self.now()).is_none() {
-                self.unregister(mesh, session, "its lease has ended")?;
-                self.sessions().remove(session.speaker());
+            if session.lease_left(&self.now()).is_some() {
+                return Ok(());
             }
+            let id = session.id().filter(|_| session.remote().is_some());
+            let is_served_elsewhere = match id {
+                Some(id) => mesh.is_lease_running(id)?,
+                None => false,
+            };
+            if is_served_elsewhere {
+                self.forget(session);
+            } else {
+                self.unregister(mesh, session, "its lease has ended")?;
+            }
+            self.sessions().remove(session.speaker());
             Ok(())
         })
         .await
@@ -389,14 +399,20 @@ impl HubMesh {
         });
     }
 
+    /// Forgets the registration of a session here.
+    fn forget(&self, session: &HubSession) {
+        if let Some(handle) = session.take_handle() {
+            self.listener.remove(handle.session);
+        }
+    }
+
     /// Ends a session in the mesh, then here. Returns whether it was registered.
     fn unregister(&self, mesh: &mut Mesh, session: &HubSession, reason: &str) -> Result<bool> {
         let Ok(handle) = session.handle() else {
             return Ok(false);
         };
         mesh.unregister(handle.session, reason)?;
-        session.take_handle();
-        self.listener.remove(handle.session);
+        self.forget(session);
         Ok(true)
     }
 

@@ -159,11 +159,12 @@ impl HubSession {
         self.has_left.load(Ordering::Relaxed)
     }
 
-    /// Returns whether its program has reached the hub within the last lease: a call runs, a stream listens, or a request came.
+    /// Returns whether its program reaches the hub: a call runs, a stream listens, or a request came within half a lease, so
+    /// that the lease ends soon after the last sign of it.
     pub(super) fn is_served(&self, now: &Moment) -> bool {
         let last_ms = self.last_request_monotonic_ms.load(Ordering::Relaxed);
         self.in_use.load(Ordering::Relaxed) > 0
-            || now.monotonic_ms < last_ms.saturating_add(SESSION_LEASE_MS)
+            || now.monotonic_ms < last_ms.saturating_add(SESSION_LEASE_MS / 2)
     }
 
     /// Returns the project in which a key works that names this folder: that of the peer, else that of the folder.

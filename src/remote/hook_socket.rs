@@ -7,13 +7,12 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::hooks::{HookRequest, client_of_socket, socket_path, sockets_folder};
+use crate::hooks::{self, HookRequest, client_of_socket, socket_path, sockets_folder};
 use crate::platform::process::{self, ProcessKey};
 use crate::platform::{fault_log, permissions};
 use crate::remote::hook_answer::RemoteHookCall;
 use crate::remote::link::{self, Link};
 use crate::remote::registration;
-use crate::remote::waiting_hook::wait_for_wake;
 
 /// No event of Claude Code is nearly as large.
 const PAYLOAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -160,4 +159,41 @@ async fn run(link: &Link, call: &RemoteHookCall, stream: UnixStream) {
     }
     drop(mirror);
     link.send_soon();
+}
+
+/// Waits until the session is to be woken and returns the text for it; `None` at once if another hook waits.
+async fn wait_for_wake(link: &Link) -> Option<String> {
+    let _place = link.waiting_hook.place.try_lock().ok()?;
+    let _running = RunningHook::begin(link);
+    loop {
+        link.waiting_hook.due.notified().await;
+        let mut mirror = link.mirror();
+        if let Some(me) = mirror.addressable()
+            && let Ok(Some(text)) = hooks::wake_text(&mut *mirror, &me)
+        {
+            mirror.set_activity("busy");
+            return Some(text);
+        }
+    }
+}
+
+/// Tells the hub that a hook waits, and when it does no more.
+struct RunningHook<'a>(&'a Link);
+
+impl<'a> RunningHook<'a> {
+    fn begin(link: &'a Link) -> Self {
+        Self::report(link, true);
+        Self(link)
+    }
+
+    fn report(link: &Link, runs: bool) {
+        link.mirror().set_waiting_hook(runs);
+        link.send_soon();
+    }
+}
+
+impl Drop for RunningHook<'_> {
+    fn drop(&mut self) {
+        Self::report(self.0, false);
+    }
 }

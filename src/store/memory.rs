@@ -5,14 +5,13 @@ use rusqlite::params;
 
 use super::engine::{self, OptionalExtension, Params, Row};
 use super::memory_index::IndexedText;
+use super::memory_range::MemoryRange;
 use super::transaction::Tx;
 use crate::model::memory::{MemoryScope, VERSIONS_MAX};
 use crate::platform::id::MemoryId;
 
 /// The scope of the whole mesh. Any other scope is the path of a repository.
 pub(crate) const MESH_SCOPE: &str = "*";
-/// The rowids of a scope: its memories are one range of the full-text indexes.
-const ROWIDS_PER_SCOPE: i64 = 1 << 32;
 
 /// A version of a memory.
 #[expect(missing_docs, reason = "the other field names say it")]
@@ -47,13 +46,6 @@ pub(crate) struct NewMemory<'a> {
     pub(crate) expires_at_ms: Option<i64>,
     pub(crate) tags: &'a [String],
     pub(crate) text: &'a str,
-}
-
-/// A range of rowids: the memories of one scope.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct MemoryRange {
-    pub(crate) first: i64,
-    pub(crate) last: i64,
 }
 
 const MEMORY_COLUMNS: &str = "m.number, m.id, m.scope, m.key, m.version, m.by_name, m.at_ms, m.expires_at_ms, m.superseded_by, m.superseded_at_ms, m.tags, m.text";
@@ -333,26 +325,17 @@ impl Tx<'_> {
             .prepare_cached("SELECT number FROM memory WHERE scope = ?1 LIMIT 1")?
             .query_row([scope], |row| row.get(0))
             .optional()?;
-        Ok(any.map(|number| MemoryRange::of(number / ROWIDS_PER_SCOPE)))
+        Ok(any.map(|number| MemoryRange::containing(number)))
     }
 
     fn next_memory_range(&self, scope: &str) -> engine::Result<MemoryRange> {
         if scope == MESH_SCOPE {
-            return Ok(MemoryRange::of(0));
+            return Ok(MemoryRange::of_mesh());
         }
         let last: Option<i64> = self
             .sql
             .prepare_cached("SELECT max(number) FROM memory")?
             .query_row([], |row| row.get(0))?;
-        Ok(MemoryRange::of(last.unwrap_or(0) / ROWIDS_PER_SCOPE + 1))
-    }
-}
-
-impl MemoryRange {
-    fn of(scope: i64) -> Self {
-        Self {
-            first: scope * ROWIDS_PER_SCOPE + 1,
-            last: scope * ROWIDS_PER_SCOPE + ROWIDS_PER_SCOPE - 1,
-        }
+        Ok(MemoryRange::after(last))
     }
 }

@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{ToSql, params};
 
 use super::engine;
-use super::memory::MemoryRange;
+use super::memory_range::MemoryRange;
 use super::search_syntax::{SearchSyntax, quote_fts, ts_vector};
 use super::transaction::Tx;
 use crate::model::memory::Term;

@@ -3,7 +3,8 @@
 //! Ranking reads every match, and a common word matches a third of all texts. So only the newest [`RANKED_MAX`] matches of a
 //! scope are ranked. What differs between the engines is in `memory_index.rs` and `search_syntax.rs`.
 use super::engine;
-use super::memory::{Memory, MemoryRange};
+use super::memory::Memory;
+use super::memory_range::MemoryRange;
 use super::transaction::Tx;
 use crate::model::memory::{Query, Term, same_tag};
 

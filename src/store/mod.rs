@@ -40,6 +40,7 @@ mod idempotency;
 mod lease;
 mod memory;
 mod memory_index;
+mod memory_range;
 mod memory_search;
 mod message;
 mod migrate;
@@ -79,7 +80,8 @@ pub use engine::postgres::{
     ChangeCounter, DatabaseClock, PasswordSource, PostgresListener, PostgresLocation,
 };
 pub use memory::Memory;
-pub(crate) use memory::{MESH_SCOPE, MemoryRange, NewMemory};
+pub(crate) use memory::{MESH_SCOPE, NewMemory};
+pub(crate) use memory_range::MemoryRange;
 pub use memory_search::MemoryMatch;
 pub(crate) use memory_search::MemorySearch;
 pub use message::{

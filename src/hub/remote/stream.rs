@@ -17,7 +17,7 @@ use crate::hub::hub_session::CallerSession;
 use crate::mesh::{
     InboxSocketState, Mesh, SessionHandle, SnapshotClock, WaitingHookAction, WakeAction,
 };
-use crate::model::Result;
+use crate::model::{Refusal, Result};
 use crate::platform::id::SessionId;
 
 /// The time between two comments while nothing changes.
@@ -97,9 +97,6 @@ impl Listener {
                 () = tokio::time::sleep(pause) => true,
             };
             if is_quiet {
-                if !self.is_key_valid().await {
-                    return None;
-                }
                 self.frames.push_back(":\n\n".into());
             }
             self.push_snapshot().await.ok()?;
@@ -110,7 +107,14 @@ impl Listener {
     async fn push_snapshot(&mut self) -> Result<()> {
         let mesh = self.host.mesh();
         let calls = self.session.finished_calls();
+        let key = self.host.key().id;
         let snapshot = mesh.in_session(&self.session, true, |call| {
+            // A busy stream has no pause in which its key could be looked up.
+            if !call.mesh.is_key_valid(key)? {
+                return Err(
+                    Refusal::conflict("the key of the stream is not valid any more").into(),
+                );
+            }
             call.mesh.session_snapshot(&call.me)
         });
         let snapshot = snapshot.await?;
@@ -181,13 +185,6 @@ impl Listener {
     fn push_frame(&mut self, event: &str, data: &Value) {
         let frame = format!("event: {event}\ndata: {data}\n\n");
         self.frames.push_back(frame.into());
-    }
-
-    async fn is_key_valid(&self) -> bool {
-        let id = self.host.key().id;
-        let mesh = self.host.mesh();
-        let valid = mesh.with_mesh(|mesh| mesh.is_key_valid(id)).await;
-        valid.unwrap_or(false)
     }
 }
 

@@ -59,6 +59,14 @@ impl Mesh {
         })
     }
 
+    /// Returns whether the lease of a session goes on: a hub has renewed it.
+    pub fn is_lease_running(&mut self, session: SessionId) -> Result<bool> {
+        self.read(|read| {
+            let lease_until_ms = read.tx.session_lease(session)?;
+            Ok(lease_until_ms.is_some_and(|until_ms| read.tx.now.wall_ms < until_ms))
+        })
+    }
+
     /// Extends the leases of all sessions on other hosts that have not ended, because a hub begins: while none ran, their
     /// programs could not reach the mesh.
     pub fn extend_leases_at_start(&mut self) -> Result<()> {

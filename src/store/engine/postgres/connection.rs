@@ -11,7 +11,6 @@ use tokio_postgres::{Client, SimpleQueryMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::super::error::{EngineError, Result};
-use super::super::served::{Access, Begun, ServedDatabase};
 use super::clock::DatabaseClock;
 use super::dialect::translate;
 use super::failure::{busy, connect_failure, failure, unusable};
@@ -21,9 +20,8 @@ use super::location::PostgresLocation;
 use super::runtime::ConnectionRuntime;
 use super::schema::{LOCK_CLASS, MeshSchema, enter};
 use super::tls;
-use super::transaction::PostgresTransaction;
 use crate::platform::clock::monotonic_ms;
-use crate::platform::{Clock, Fault, FaultKind};
+use crate::platform::{Fault, FaultKind};
 
 /// A connection that was not used for so long may be lost, and its clock may have moved: the next query begins with a look.
 const IDLE_MS: i64 = 1_000;
@@ -51,7 +49,7 @@ pub(in crate::store) struct PostgresConnection {
     pub(super) mesh: MeshSchema,
     pub(super) changes: ChangeCounter,
     tls: Option<MakeRustlsConnect>,
-    clock: DatabaseClock,
+    pub(super) clock: DatabaseClock,
     statements: RefCell<HashMap<String, Arc<PreparedStatement>>>,
     /// When the server has last answered, by the monotonic clock.
     last_answer_ms: Cell<i64>,
@@ -147,7 +145,7 @@ impl PostgresConnection {
     }
 
     /// Sends statements, on a new connection if this one is lost.
-    fn send_first(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
+    pub(super) fn send_first(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
         self.reconnect_if_lost()?;
         let client = Arc::clone(&self.client);
         match self.wait(client.simple_query(sql)) {
@@ -168,7 +166,7 @@ impl PostgresConnection {
     }
 
     /// Begins a write: when this returns, no other program writes to the mesh.
-    fn begin_write(&mut self, lock_timeout: Duration) -> Result<(i64, Option<String>)> {
+    pub(super) fn begin_write(&mut self, lock_timeout: Duration) -> Result<(i64, Option<String>)> {
         let key = self.mesh.lock_key;
         let lock = if lock_timeout.is_zero() {
             format!("SELECT pg_try_advisory_xact_lock({LOCK_CLASS}, {key})")
@@ -205,7 +203,7 @@ impl PostgresConnection {
     }
 
     /// Asks for the time, if the connection was idle; it is also seen whether it is lost.
-    fn look_after_idle(&mut self) -> Result<()> {
+    pub(super) fn look_after_idle(&mut self) -> Result<()> {
         if monotonic_ms() - self.last_answer_ms.get() < IDLE_MS {
             return self.reconnect_if_lost();
         }
@@ -220,7 +218,7 @@ impl PostgresConnection {
         Ok(())
     }
 
-    fn query_number(&mut self, sql: &str) -> Result<i64> {
+    pub(super) fn query_number(&mut self, sql: &str) -> Result<i64> {
         let answer = self.send_first(sql)?;
         let number = answer.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
@@ -248,47 +246,4 @@ async fn open(
         .map_err(|error| connect_failure(location, error))?;
     let mesh = enter(&client, location).await?;
     Ok((client, mesh))
-}
-
-impl ServedDatabase for PostgresConnection {
-    fn begin(&mut self, access: Access) -> Result<Begun<'_>> {
-        let (now, last_id) = match access {
-            Access::Write { lock_timeout } => {
-                let (wall_ms, last_id) = self.begin_write(lock_timeout)?;
-                (self.clock.moment(wall_ms), last_id)
-            }
-            Access::Read => {
-                self.look_after_idle()?;
-                (self.clock.now(), None)
-            }
-        };
-        let is_write = matches!(access, Access::Write { .. });
-        let transaction = PostgresTransaction::new(self, is_write, now.wall_ms);
-        Ok(Begun {
-            transaction: Box::new(transaction),
-            now,
-            last_id,
-        })
-    }
-
-    fn version(&self) -> u32 {
-        self.mesh.version
-    }
-
-    fn change_count(&mut self) -> Result<(bool, i64)> {
-        match self.changes.current() {
-            Some(count) => Ok((true, count)),
-            None => Ok((false, self.query_number("SELECT commits FROM commit_mark")?)),
-        }
-    }
-
-    fn size_bytes(&mut self) -> Result<u64> {
-        let sql = "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'";
-        Ok(u64::try_from(self.query_number(sql)?).unwrap_or(0))
-    }
-
-    fn optimize(&mut self) -> Result<()> {
-        self.send_first("ANALYZE question, message, event, session, peer, claim, task, memory")
-            .map(drop)
-    }
 }

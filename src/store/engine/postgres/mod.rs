@@ -14,6 +14,7 @@
 
 mod clock;
 mod connection;
+mod database;
 mod dialect;
 mod failure;
 mod link;

@@ -1,0 +1,49 @@
+//! What a store asks of a connection to the server: transactions, versions, sizes.
+use super::super::error::Result;
+use super::super::served::{Access, Begun, ServedDatabase};
+use super::connection::PostgresConnection;
+use super::transaction::PostgresTransaction;
+use crate::platform::Clock;
+
+impl ServedDatabase for PostgresConnection {
+    fn begin(&mut self, access: Access) -> Result<Begun<'_>> {
+        let (now, last_id) = match access {
+            Access::Write { lock_timeout } => {
+                let (wall_ms, last_id) = self.begin_write(lock_timeout)?;
+                (self.clock.moment(wall_ms), last_id)
+            }
+            Access::Read => {
+                self.look_after_idle()?;
+                (self.clock.now(), None)
+            }
+        };
+        let is_write = matches!(access, Access::Write { .. });
+        let transaction = PostgresTransaction::new(self, is_write, now.wall_ms);
+        Ok(Begun {
+            transaction: Box::new(transaction),
+            now,
+            last_id,
+        })
+    }
+
+    fn version(&self) -> u32 {
+        self.mesh.version
+    }
+
+    fn change_count(&mut self) -> Result<(bool, i64)> {
+        match self.changes.current() {
+            Some(count) => Ok((true, count)),
+            None => Ok((false, self.query_number("SELECT commits FROM commit_mark")?)),
+        }
+    }
+
+    fn size_bytes(&mut self) -> Result<u64> {
+        let sql = "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'";
+        Ok(u64::try_from(self.query_number(sql)?).unwrap_or(0))
+    }
+
+    fn optimize(&mut self) -> Result<()> {
+        self.send_first("ANALYZE question, message, event, session, peer, claim, task, memory")
+            .map(drop)
+    }
+}
