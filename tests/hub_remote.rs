@@ -287,6 +287,22 @@ fn key_of_a_host_is_for_its_sessions_only() {
 }
 
 #[test]
+fn stream_of_a_revoked_key_ends_although_it_is_busy() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));
+    let (web, api) = (laptop.join("/work/web", 10), desk.join("/work/api", 10));
+    let mut stream = web.open_stream();
+    assert_eq!(stream.next().expect("the first snapshot").event, "snapshot");
+    assert_eq!(hub.mesh().revoke_keys("laptop").unwrap().len(), 1);
+    // Each message changes what is pending, so the stream is never quiet.
+    api.call("post", json!({ "to": "web", "body": "news" }));
+    while let Some(frame) = stream.next() {
+        assert_ne!(frame.event, "snapshot", "{}", frame.data);
+    }
+}
+
+#[test]
 fn session_that_leaves_frees_its_claims_at_once() {
     let world = World::new();
     let hub = Hub::start(&world);

@@ -1,4 +1,6 @@
 //! Hubs whose mesh is on a PostgreSQL server: several serve it together, and it outlives each of them.
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::support::{Hub, OtherHost, World, print_to_stderr, wait_until};
@@ -110,4 +112,27 @@ fn unusable_store_is_refused_with_the_reason() {
         assert!(said.contains(expected), "{url}: {said}");
         assert!(!said.contains("secret"), "{said}");
     }
+}
+
+/// The first hub forgets the session after its own lease of two minutes, and must not end it.
+#[test]
+fn session_that_moved_to_another_hub_outlives_its_lease_at_the_first() {
+    const LONGER_THAN_THE_LEASE: Duration = Duration::from_secs(135);
+    let Some(store) = schema("moved") else {
+        return;
+    };
+    let (one, two) = (World::new(), World::new());
+    let (hub_one, hub_two) = (Hub::start_on(&one, &store), Hub::start_on(&two, &store));
+    let laptop = OtherHost::new(&hub_one, "laptop");
+    let id = laptop.join("/work/web", 10).id;
+    let laptop = OtherHost::with_key(&hub_two, laptop.key);
+    let web = laptop.join("/work/web", 10);
+    let claim = json!({ "resource": "port:1", "lease_seconds": 600 });
+    assert_eq!(web.call("claim", claim)["status"], "granted");
+    let stream = web.open_stream();
+    std::thread::sleep(LONGER_THAN_THE_LEASE);
+    assert_eq!(laptop.join("/work/web", 10).id, id, "the same session");
+    let claims = web.call("claims", json!({ "resource": "port:1" }));
+    assert_eq!(claims["claims"][0]["holders"][0]["peer"], "web", "{claims}");
+    drop(stream);
 }

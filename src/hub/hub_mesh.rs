@@ -63,24 +63,24 @@ impl HubMesh {
             }
         })?;
         let clock = pool.clock();
-        Ok(Arc::new_cyclic(|this| {
-            let _ = woken.set(this.clone());
-            tokio::spawn(maintain(this.clone()));
-            Self {
-                location: location.clone(),
-                settings: settings.clone(),
-                started: clock.now(),
-                clock,
-                pool,
-                sessions: Mutex::default(),
-                listener,
-                next_instance: AtomicU32::new(1),
-                known_state: Mutex::default(),
-                waits_to_end: Mutex::default(),
-                renewed_monotonic_ms: Mutex::new(i64::MIN / 2),
-                changed: Notify::new(),
-            }
-        }))
+        let mesh = Arc::new(Self {
+            location: location.clone(),
+            settings: settings.clone(),
+            started: clock.now(),
+            clock,
+            pool,
+            sessions: Mutex::default(),
+            listener,
+            next_instance: AtomicU32::new(1),
+            known_state: Mutex::default(),
+            waits_to_end: Mutex::default(),
+            renewed_monotonic_ms: Mutex::new(i64::MIN / 2),
+            changed: Notify::new(),
+        });
+        let _ = woken.set(Arc::downgrade(&mesh));
+        // It ends when the mesh does not exist, so it begins after it: on another thread it may run at once.
+        tokio::spawn(maintain(Arc::downgrade(&mesh)));
+        Ok(mesh)
     }
 
     pub(super) fn now(&self) -> Moment {

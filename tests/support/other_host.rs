@@ -112,6 +112,13 @@ impl OtherHostSession<'_> {
             .send(&path, Some(&body), &[("idempotency-key", key)])
     }
 
+    /// Opens the stream of the session.
+    pub(crate) fn open_stream(&self) -> super::EventStream {
+        let path = format!("/v1/remote/sessions/{}/stream", self.id);
+        let revision = [("claude-mesh-revision", "1".to_owned())];
+        super::EventStream::request(self.host.hub, &path, &self.host.key, &revision)
+    }
+
     /// Returns the id of the question that waits for it.
     pub(crate) fn next_question(&self) -> String {
         let mut found = None;
