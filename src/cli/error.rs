@@ -180,7 +180,7 @@ fn refusal_hint(refusal: &Refusal) -> Cow<'static, str> {
             "`claude-mesh reply --corrects …` replaces it; nothing was changed"
         }
         Refusal::InvalidArgument { .. } => "run the command with --help; nothing was changed",
-        Refusal::NotYours { .. } | Refusal::Conflict { .. } => {
+        Refusal::NotYours { .. } | Refusal::CarriedOutBefore | Refusal::Conflict { .. } => {
             "`claude-mesh peers`, `inbox` and `claims` show the current state; nothing was changed"
         }
         Refusal::RateLimited { .. } => {

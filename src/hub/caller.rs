@@ -1,5 +1,6 @@
 //! The caller of a request: its key, its mesh and its session, and the tool calls it makes.
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -36,8 +37,22 @@ pub(super) struct Caller {
     session: CallerSession,
     stopping: watch::Receiver<bool>,
     waiting: Waiting,
-    /// The idempotency key that the first transaction of its call records, and the hash of the request.
-    mark: Option<(Arc<str>, [u8; 32])>,
+    /// What the first transaction of its call records.
+    mark: Option<Arc<CallMark>>,
+}
+
+/// A call that is carried out once.
+struct CallMark {
+    host: String,
+    key: String,
+    request_hash: [u8; 32],
+    recorded: AtomicBool,
+}
+
+impl CallMark {
+    fn is_recorded(&self) -> bool {
+        self.recorded.load(Ordering::Relaxed)
+    }
 }
 
 impl Caller {
@@ -89,7 +104,12 @@ impl Caller {
     /// Returns the same caller, for one call that is carried out once.
     pub(super) fn marked(&self, idempotency_key: &str, request_hash: [u8; 32]) -> Self {
         Self {
-            mark: Some((idempotency_key.into(), request_hash)),
+            mark: Some(Arc::new(CallMark {
+                host: self.key.holder.name().to_owned(),
+                key: idempotency_key.to_owned(),
+                request_hash,
+                recorded: AtomicBool::new(false),
+            })),
             ..self.clone()
         }
     }
@@ -174,11 +194,16 @@ impl AsyncCaller for Caller {
 
     async fn first_step(&self, operation: &mut Operation) -> Result<Step> {
         let step = |mut call: tools::CallContext<'_>| {
-            if let Some((key, hash)) = &self.mark {
-                call.mesh.begin_call(call.me.session, (key, *hash));
-            }
+            let Some(mark) = self.mark.as_ref().filter(|mark| !mark.is_recorded()) else {
+                return operation.step(&mut call);
+            };
+            call.mesh
+                .begin_call(&mark.host, (&mark.key, mark.request_hash));
             let step = operation.step(&mut call);
-            call.mesh.end_call();
+            // A step that is repeated after its first transaction is not recorded again.
+            if call.mesh.end_call() {
+                mark.recorded.store(true, Ordering::Relaxed);
+            }
             step
         };
         self.mesh.in_session(&self.session, true, step).await

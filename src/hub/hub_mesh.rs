@@ -199,10 +199,11 @@ impl HubMesh {
             }
         }
         self.forget(session);
-        let handle = match session.remote() {
-            Some(client) => mesh.register_remote(&client.request, client.git_state())?.0,
-            None => mesh.register(&Self::join_request(session))?,
-        };
+        if session.remote().is_some() {
+            // Its program has to know that it is another session from now on.
+            return Err(Refusal::conflict("the session has ended; register it again").into());
+        }
+        let handle = mesh.register(&Self::join_request(session))?;
         if self.pool.is_on_server() {
             mesh.renew_leases(&[handle.session])?;
         }
@@ -233,7 +234,10 @@ impl HubMesh {
     pub(super) async fn register_remote(&self, client: RemoteClient) -> Result<RemoteJoined> {
         let location = client.request.other_host.clone();
         let location = location.expect("the request comes from another host");
-        let session = self.add_session(&Speaker::OtherHost(location)).await?;
+        let speaker = Speaker::OtherHost(location);
+        self.sessions()
+            .retain(|at, session| *at != speaker || !session.has_left());
+        let session = self.add_session(&speaker).await?;
         let client = Arc::new(client);
         session.set_remote(Arc::clone(&client));
         session.touch(&self.now());
@@ -259,8 +263,12 @@ impl HubMesh {
         let sessions = self.sessions();
         let session = sessions.values().find(|session| session.id() == Some(id))?;
         let client = session.remote()?;
-        let is_own = matches!(session.speaker(), Speaker::OtherHost(at) if at.host == host);
-        is_own.then(|| CallerSession {
+        if !matches!(session.speaker(), Speaker::OtherHost(at) if at.host == host) {
+            return None;
+        }
+        // Its lease must not end between here and its next step.
+        session.touch(&self.now());
+        Some(CallerSession {
             session: Arc::clone(session),
             project: Arc::clone(&client.project),
         })
@@ -358,10 +366,34 @@ impl HubMesh {
             } else {
                 self.unregister(mesh, session, "its lease has ended")?;
             }
-            self.sessions().remove(session.speaker());
+            self.remove(session);
             Ok(())
         })
         .await
+    }
+
+    /// Removes a session from those of the hub, unless another one of its speaker has taken its place.
+    fn remove(&self, session: &HubSession) {
+        let mut sessions = self.sessions();
+        let found = sessions.get(session.speaker());
+        if found.is_some_and(|found| std::ptr::eq(&raw const **found, session)) {
+            sessions.remove(session.speaker());
+        }
+    }
+
+    /// Lets go of a session that has ended in the mesh, so that its program registers again.
+    pub(super) async fn forget_if_ended(&self, session: &HubSession) {
+        let forgotten = self.with_mesh(|mesh| {
+            let Ok(handle) = session.handle() else {
+                return Ok(());
+            };
+            if mesh.refresh(&handle)?.is_none() {
+                self.forget(session);
+            }
+            Ok(())
+        });
+        // If the mesh cannot be read, the next request tries again.
+        let _ = forgotten.await;
     }
 
     /// Ends a session because its peer wants that; the next request registers it again. Returns whether it was registered.
@@ -376,7 +408,7 @@ impl HubMesh {
         let ended = self
             .with_mesh(|mesh| self.unregister(mesh, session, reason))
             .await?;
-        self.sessions().remove(session.speaker());
+        self.remove(session);
         Ok(ended)
     }
 
@@ -449,11 +481,11 @@ async fn maintain(mesh: Weak<HubMesh>) {
         let Some(mesh) = mesh.upgrade() else {
             return;
         };
+        // First, because the others may wait for the write lock longer than a lease goes on.
+        let renewal = mesh.renew_leases().await;
         mesh.delete_ended_waits().await;
-        let mut next = mesh.end_expired_sessions().await;
-        if let Some(renewal) = mesh.renew_leases().await {
-            next = Some(next.map_or(renewal, |next| next.min(renewal)));
-        }
+        let expiry = mesh.end_expired_sessions().await;
+        let mut next = renewal.into_iter().chain(expiry).min();
         if !mesh.waits().is_empty() {
             next = Some(next.map_or(RETRY_PAUSE, |next| next.min(RETRY_PAUSE)));
         }

@@ -94,6 +94,8 @@ pub(super) struct HubSession {
     ttl_ms: AtomicI64,
     /// Calls that run and streams that listen.
     in_use: AtomicUsize,
+    /// How many streams of a session on another host have begun.
+    streams: AtomicU64,
     /// Streams that listen. A person can be asked while one is open.
     listeners: AtomicUsize,
     /// Whether its program has ended it: a stream that still listens must not register it again.
@@ -125,6 +127,7 @@ impl HubSession {
             last_request_monotonic_ms: AtomicI64::new(i64::MAX),
             ttl_ms: AtomicI64::new(TTL_MS),
             in_use: AtomicUsize::new(0),
+            streams: AtomicU64::new(0),
             listeners: AtomicUsize::new(0),
             has_left: AtomicBool::new(false),
             finished_calls: AtomicU64::new(0),
@@ -278,6 +281,18 @@ impl HubSession {
         } else {
             self.in_use.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Counts a stream of a session on another host, and lets an earlier one end. Returns its number.
+    pub(super) fn begin_stream(&self) -> u64 {
+        let number = self.streams.fetch_add(1, Ordering::Relaxed) + 1;
+        self.signal();
+        number
+    }
+
+    /// Returns whether no later stream of the session has begun.
+    pub(super) fn is_newest_stream(&self, number: u64) -> bool {
+        self.streams.load(Ordering::Relaxed) == number
     }
 
     /// Returns whether calls run besides one stream.

@@ -1,6 +1,7 @@
 //! Looks up which sessions of this machine live, which can be asked, and what they do: [`HostView`].
 //!
-//! Liveness is looked up when it is needed. There are no heartbeats, so a laptop that slept does not kill its sessions.
+//! Liveness is looked up when it is needed. Sessions of this machine send no heartbeats, so a laptop that slept does not kill
+//! its sessions; those on other hosts live by a lease that their hub renews.
 use std::path::{Path, PathBuf};
 
 use crate::claude_code::{
@@ -83,7 +84,12 @@ impl HostView {
             return Liveness::Dead;
         }
         if let Some(lease_until_ms) = session.lease_until_ms {
-            return lease_liveness(lease_until_ms, ttl_ms, now.wall_ms);
+            let liveness = lease_liveness(lease_until_ms, ttl_ms, now.wall_ms);
+            // After this machine has slept, the hub renews the leases within seconds.
+            let hub_runs = liveness == Liveness::Dead
+                && !self.by_leases
+                && self.doorbells.is_server_running(session.id);
+            return if hub_runs { Liveness::Stale } else { liveness };
         }
         if self.is_local(location) {
             return liveness_of(process::is_alive(location.process));

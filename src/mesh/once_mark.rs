@@ -1,4 +1,7 @@
 //! Marks a transaction as that of an operation which is carried out once, although its caller repeats it.
+use sha2::{Digest, Sha256};
+use ulid::Ulid;
+
 use crate::mesh::context::WriteContext;
 use crate::model::{Refusal, Result};
 use crate::platform::id::{KeyId, SessionId};
@@ -8,9 +11,9 @@ use crate::platform::id::{KeyId, SessionId};
 pub(in crate::mesh) enum OnceMark {
     /// The verb of a session with that number.
     Verb { session: SessionId, number: i64 },
-    /// The call of a tool by a session that named a key.
+    /// The call of a tool by a session on that host that named a key.
     Call {
-        session: SessionId,
+        owner: KeyId,
         idempotency_key: String,
         request_hash: [u8; 32],
     },
@@ -22,16 +25,13 @@ impl OnceMark {
         let is_repeated = match self {
             Self::Verb { session, number } => write.tx.applied_verb(*session)? >= *number,
             Self::Call {
-                session,
+                owner,
                 idempotency_key,
                 ..
-            } => write
-                .tx
-                .find_request(owner(*session), idempotency_key)?
-                .is_some(),
+            } => write.tx.find_request(*owner, idempotency_key)?.is_some(),
         };
         if is_repeated {
-            return Err(Refusal::conflict("this was carried out before").into());
+            return Err(Refusal::CarriedOutBefore.into());
         }
         Ok(write.tx.last_event_seq()?)
     }
@@ -41,11 +41,11 @@ impl OnceMark {
         match self {
             Self::Verb { session, number } => write.tx.set_applied_verb(*session, *number)?,
             Self::Call {
-                session,
+                owner,
                 idempotency_key,
                 request_hash,
             } => {
-                let key = owner(*session);
+                let key = *owner;
                 write
                     .tx
                     .insert_request(key, idempotency_key, request_hash)?;
@@ -57,7 +57,10 @@ impl OnceMark {
     }
 }
 
-/// The idempotency keys of a session are stored under its id, which no access key has.
-pub(in crate::mesh) fn owner(session: SessionId) -> KeyId {
-    KeyId::from(session.ulid())
+/// Returns under what the idempotency keys of a host are stored: a session may end between a call and its repetition, and
+/// no access key has such an id.
+pub(in crate::mesh) fn owner_of(host: &str) -> KeyId {
+    let hash = Sha256::digest(format!("host {host}"));
+    let bytes = hash.first_chunk().expect("a hash has 32 bytes");
+    KeyId::from(Ulid(u128::from_be_bytes(*bytes)))
 }

@@ -86,6 +86,9 @@ pub enum Refusal {
     /// The question has another answer, and the reply is not marked as a correction.
     #[error("this question has another answer already; give corrects: true to replace it")]
     AlreadyAnswered,
+    /// The caller repeats what was carried out.
+    #[error("this was carried out before")]
+    CarriedOutBefore,
     /// The current state of the mesh forbids this change.
     #[error("{problem}")]
     Conflict {
@@ -142,6 +145,7 @@ impl Refusal {
             Self::TooLarge { .. } => "too_large",
             Self::Secret { .. } => "secret",
             Self::AlreadyAnswered
+            | Self::CarriedOutBefore
             | Self::Conflict { .. }
             | Self::VersionMismatch { .. }
             | Self::TaskConflict { .. } => "conflict",

@@ -61,7 +61,7 @@ impl Tx<'_> {
     ) -> engine::Result<()> {
         self.sql
             .prepare_cached(
-                "UPDATE idempotency SET status = ?3, response = ?4 WHERE key_id = ?1 AND idempotency_key = ?2",
+                "UPDATE idempotency SET status = ?3, response = ?4 WHERE key_id = ?1 AND idempotency_key = ?2 AND status IS NULL",
             )?
             .run(params![key, idempotency_key, status, response])
     }

@@ -20,12 +20,12 @@ impl Tx<'_> {
             .run(params![session, lease_until_ms, self.now.wall_ms])
     }
 
-    /// Returns whether a session of another host has not ended.
-    pub(crate) fn has_leased_sessions(&self) -> engine::Result<bool> {
+    /// Returns until when the last lease of a session goes on that has not ended, in wall milliseconds; `None` if there is none.
+    pub(crate) fn latest_session_lease(&self) -> engine::Result<Option<i64>> {
         self.sql.query_row(
-            "SELECT EXISTS (SELECT 1 FROM session WHERE lease_until_ms IS NOT NULL AND ended_at_ms IS NULL)",
+            "SELECT max(lease_until_ms) AS latest FROM session WHERE ended_at_ms IS NULL",
             [],
-            |row| row.get(0),
+            |row| row.get("latest"),
         )
     }
 

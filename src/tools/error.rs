@@ -86,7 +86,7 @@ fn hint(refusal: &Refusal) -> &'static str {
         Refusal::VersionMismatch { .. } => {
             "`current` is the current entry: decide again, and call state again with its version as expected_version."
         }
-        Refusal::AlreadyAnswered | Refusal::Conflict { .. } => {
+        Refusal::AlreadyAnswered | Refusal::CarriedOutBefore | Refusal::Conflict { .. } => {
             "Call poll_inbox or list_peers for the current state."
         }
         Refusal::RateLimited { .. } => {

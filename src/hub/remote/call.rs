@@ -18,8 +18,8 @@ use crate::hub::remote::body::Body;
 use crate::hub::remote_calls::RemoteCall;
 use crate::hub::request_log::LogDetail;
 use crate::mesh::{EarlierCall, GitState, HUB_ENDING};
-use crate::model::Refusal;
 use crate::model::access_key::KeyScope;
+use crate::model::{Error, Refusal, Result};
 use crate::platform::id::{QuestionId, SessionId};
 use crate::tools::{self, Effect, JsonObject, ToolEntry};
 
@@ -37,9 +37,25 @@ pub(super) struct CallBody {
     arguments: JsonObject,
     #[serde(default)]
     facts: CallFacts,
-    /// How long a repeated call waits that has been stored before.
+    /// How long a repeated call that waits goes on waiting.
     #[serde(default)]
     wait_seconds: Option<u64>,
+}
+
+impl CallBody {
+    /// Returns the arguments with the time that is left of a repeated call.
+    fn arguments_in_time(&self, tool: &ToolEntry) -> JsonObject {
+        let parameter = match tool.name {
+            "ask_peer" => "timeout_seconds",
+            "claim" => "wait_seconds",
+            _ => return self.arguments.clone(),
+        };
+        let mut arguments = self.arguments.clone();
+        if let Some(seconds) = self.wait_seconds {
+            arguments.insert(parameter.into(), seconds.into());
+        }
+        arguments
+    }
 }
 
 /// What the program sees of its project at the time of the call.
@@ -95,6 +111,10 @@ pub(super) async fn call(
         answer = answer => answer?,
         _ = stopping.wait_for(|stopping| *stopping) => return Err(hub_ending()),
     };
+    if status == StatusCode::CONFLICT {
+        // If that is because the session has ended, the program has to register again.
+        host.session(id)?;
+    }
     let mut response = (status, axum::Json(result)).into_response();
     if !reads {
         // The program waits for a snapshot that includes the call.
@@ -159,10 +179,14 @@ fn waits_for_events(arguments: &JsonObject) -> bool {
 
 /// Runs a call to its end. Returns status and body, also of a refusal.
 async fn run(caller: &Caller, tool: &ToolEntry, arguments: JsonObject) -> (StatusCode, Value) {
-    let outcome = match (tool.handler)(arguments) {
-        Ok(operation) => caller.run(operation).await,
-        Err(error) => Err(error),
-    };
+    answer_of(outcome_of(caller, tool, arguments).await)
+}
+
+async fn outcome_of(caller: &Caller, tool: &ToolEntry, arguments: JsonObject) -> Result<Value> {
+    caller.run((tool.handler)(arguments)?).await
+}
+
+fn answer_of(outcome: Result<Value>) -> (StatusCode, Value) {
     match outcome {
         Ok(body) => (StatusCode::OK, body),
         Err(error) => ApiError::from(error).into_parts(),
@@ -176,13 +200,24 @@ async fn run_once(
     body: CallBody,
     keyed: KeyedCall,
 ) -> std::result::Result<(StatusCode, Value), ApiError> {
-    let me = caller.session().handle()?;
-    let found = caller
-        .mesh()
-        .with_mesh(|mesh| mesh.find_earlier_call(me.session, (&keyed.key, keyed.hash)))
-        .await?;
+    let host = caller.key().holder.name();
+    let (key, hash) = (keyed.key.clone(), keyed.hash);
+    let find = || async {
+        let found = caller
+            .mesh()
+            .with_mesh(|mesh| mesh.find_earlier_call(host, (&key, hash)));
+        found.await
+    };
+    let mut found = find().await?;
+    if found == EarlierCall::None {
+        let arguments = body.arguments_in_time(tool);
+        match run_marked(caller, tool, arguments, keyed).await {
+            Some(answer) => return Ok(answer),
+            // Another hub has carried it out meanwhile.
+            None => found = find().await?,
+        }
+    }
     match found {
-        EarlierCall::None => Ok(run_marked(caller, tool, body.arguments, keyed).await),
         EarlierCall::Completed { status, response } => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
             let body = serde_json::from_str(&response).unwrap_or(Value::Null);
@@ -197,6 +232,12 @@ async fn run_once(
             "this call was stored, and its result is not known",
             "It is carried out once: look at what there is before you call again.",
         )),
+        EarlierCall::None | EarlierCall::Ended => Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "call_ended",
+            "this call was ended before it was carried out; nothing was stored",
+            "Call again if it is still needed.",
+        )),
         EarlierCall::OtherCall => Err(ApiError::new(
             StatusCode::CONFLICT,
             "conflict",
@@ -207,13 +248,13 @@ async fn run_once(
 }
 
 /// Runs a call whose first transaction records its idempotency key, and stores its result. It goes on if the client vanishes,
-/// unless it waits: then its wait ends, and what it asked stays.
+/// unless it waits: then its wait ends, and what it asked stays. Returns `None` if another hub has carried it out.
 async fn run_marked(
     caller: &Caller,
     tool: &'static ToolEntry,
     arguments: JsonObject,
     keyed: KeyedCall,
-) -> (StatusCode, Value) {
+) -> Option<(StatusCode, Value)> {
     let marked = caller.marked(&keyed.key, keyed.hash);
     if tool.name == "ask_peer" {
         return finish(&marked, tool, arguments, keyed).await;
@@ -221,13 +262,9 @@ async fn run_marked(
     let running = tokio::spawn(async move { finish(&marked, tool, arguments, keyed).await });
     running.await.unwrap_or_else(|_| {
         let message = "the call failed in the hub";
-        ApiError::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "storage",
-            message,
-            "See hub.log.",
-        )
-        .into_parts()
+        let hint = "hub.log at the hub says why; call again.";
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Some(ApiError::new(status, "storage", message, hint).into_parts())
     })
 }
 
@@ -236,14 +273,18 @@ async fn finish(
     tool: &ToolEntry,
     arguments: JsonObject,
     keyed: KeyedCall,
-) -> (StatusCode, Value) {
-    let (status, body) = run(caller, tool, arguments).await;
+) -> Option<(StatusCode, Value)> {
+    let outcome = outcome_of(caller, tool, arguments).await;
+    if matches!(outcome, Err(Error::Refused(Refusal::CarriedOutBefore))) {
+        return None;
+    }
+    let (status, body) = answer_of(outcome);
     let KeyedCall { key, running, .. } = keyed;
-    let (mesh, session) = (Arc::clone(caller.mesh()), caller.session().id());
-    if let Some(session) = session {
+    // After a fault it is not known whether the commit took effect.
+    if !status.is_server_error() {
+        let (mesh, host) = (Arc::clone(caller.mesh()), caller.key().holder.name());
         let (text, key) = (body.to_string(), &key);
-        let stored =
-            mesh.with_mesh(|mesh| mesh.complete_call(session, key, (status.as_u16(), &text)));
+        let stored = mesh.with_mesh(|mesh| mesh.complete_call(host, key, (status.as_u16(), &text)));
         // It has been carried out, so its client gets the result also if that cannot be stored.
         if let Err(error) = stored.await {
             log(&format!(
@@ -252,7 +293,7 @@ async fn finish(
         }
     }
     drop(running);
-    (status, body)
+    Some((status, body))
 }
 
 /// Waits for the questions that an earlier call asked.

@@ -15,11 +15,11 @@ pub(super) async fn end(
     Path((id, key)): Path<(SessionId, String)>,
 ) -> Result<Json<Value>, ApiError> {
     host.require(KeyScope::Write)?;
-    host.session(id)?;
+    // The session may have ended since; its calls are still those of the host.
     host.calls().cancel(id, &key).await;
     let ended = host
         .mesh()
-        .with_mesh(|mesh| mesh.end_call_for_good(id, &key))
+        .with_mesh(|mesh| mesh.end_call_for_good(host.host(), &key))
         .await?;
     Ok(Json(match ended {
         EarlierCall::Completed { status, response } => {
@@ -27,6 +27,6 @@ pub(super) async fn end(
             json!({ "state": "completed", "status": status, "result": result })
         }
         EarlierCall::Stored { .. } | EarlierCall::OtherCall => json!({ "state": "stored" }),
-        EarlierCall::None => json!({ "state": "not_stored" }),
+        EarlierCall::None | EarlierCall::Ended => json!({ "state": "not_stored" }),
     }))
 }

@@ -113,6 +113,9 @@ async fn leave(
 ) -> Result<Json<Value>, ApiError> {
     let session = caller.session(session)?;
     let reason = reason.unwrap_or_else(|| "it unregistered".into());
-    let ended = caller.mesh().leave(&session, &reason).await?;
+    let mesh = Arc::clone(caller.mesh());
+    // It goes on if the program, which ends, does not wait for the answer.
+    let leaving = tokio::spawn(async move { mesh.leave(&session, &reason).await });
+    let ended = leaving.await.unwrap_or(Ok(false))?;
     Ok(Json(json!({ "unregistered": ended })))
 }

@@ -54,20 +54,23 @@ fn store(mesh: &mut Mesh, host: &str, key: &str, reply: &LateReply) -> Result<Va
     let me = me.ok_or_else(|| Refusal::conflict("this host had no session with that id"))?;
     let hash = call_hash("reply_to_peer", &reply.arguments);
     let draft = ReplyDraft::read(reply.arguments.clone())?;
-    match mesh.find_earlier_call(me.session, (key, hash))? {
+    match mesh.find_earlier_call(host, (key, hash))? {
         EarlierCall::None => {}
         EarlierCall::Completed { response, .. } => {
             return Ok(serde_json::from_str(&response).unwrap_or_default());
         }
         EarlierCall::Stored { .. } => return Ok(json!({ "status": "stored" })),
+        EarlierCall::Ended => {
+            return Err(Refusal::conflict("this call was ended; nothing was stored").into());
+        }
         EarlierCall::OtherCall => {
             return Err(Refusal::conflict("another call had this Idempotency-Key").into());
         }
     }
-    mesh.begin_call(me.session, (key, hash));
+    mesh.begin_call(host, (key, hash));
     let stored = draft.store(mesh, &me);
     mesh.end_call();
     let result = stored?;
-    mesh.complete_call(me.session, key, (200, &result.to_string()))?;
+    mesh.complete_call(host, key, (200, &result.to_string()))?;
     Ok(result)
 }

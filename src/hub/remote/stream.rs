@@ -30,7 +30,7 @@ pub(super) async fn open(
     Path(id): Path<SessionId>,
 ) -> std::result::Result<Response, ApiError> {
     let session = host.session(id)?;
-    let listener = Listener::begin(host, session);
+    let listener = Listener::begin(host, session, id);
     let frames = stream::unfold(listener, |mut listener| async move {
         let frame = listener.next().await?;
         Some((Ok::<_, Infallible>(frame), listener))
@@ -49,6 +49,10 @@ pub(super) async fn open(
 
 /// One open stream. The session keeps its lease while it is open.
 struct Listener {
+    /// The session that the program has asked for.
+    id: SessionId,
+    /// The number of the stream; a newer one of the session takes its place.
+    number: u64,
     host: HostCaller,
     session: CallerSession,
     signals: watch::Receiver<u64>,
@@ -63,11 +67,14 @@ struct Listener {
 }
 
 impl Listener {
-    fn begin(host: HostCaller, session: CallerSession) -> Self {
+    fn begin(host: HostCaller, session: CallerSession, id: SessionId) -> Self {
         session.count_call(true);
         let mut signals = session.signals();
         signals.mark_changed();
+        let number = session.begin_stream();
         Self {
+            id,
+            number,
             stopping: host.stopping(),
             host,
             session,
@@ -96,19 +103,31 @@ impl Listener {
                 _ = self.stopping.wait_for(|stopping| *stopping) => return None,
                 () = tokio::time::sleep(pause) => true,
             };
+            if !self.session.is_newest_stream(self.number) {
+                return None;
+            }
             if is_quiet {
                 self.frames.push_back(":\n\n".into());
             }
-            self.push_snapshot().await.ok()?;
-            self.push_wake().await.ok()?;
+            let pushed = match self.push_snapshot().await {
+                Ok(()) => self.push_wake().await,
+                Err(error) => Err(error),
+            };
+            if pushed.is_err() {
+                self.host.mesh().forget_if_ended(&self.session).await;
+                return None;
+            }
         }
     }
 
     async fn push_snapshot(&mut self) -> Result<()> {
         let mesh = self.host.mesh();
         let calls = self.session.finished_calls();
-        let key = self.host.key().id;
+        let (key, id) = (self.host.key().id, self.id);
         let snapshot = mesh.in_session(&self.session, true, |call| {
+            if call.me.session != id {
+                return Err(Refusal::conflict("the stream is of an earlier session").into());
+            }
             // A busy stream has no pause in which its key could be looked up.
             if !call.mesh.is_key_valid(key)? {
                 return Err(

@@ -68,9 +68,10 @@ impl Mesh {
     }
 
     /// Extends the leases of all sessions on other hosts that have not ended, because a hub begins: while none ran, their
-    /// programs could not reach the mesh.
+    /// programs could not reach the mesh. If a lease goes on, another hub runs, and those that have ended are abandoned.
     pub fn extend_leases_at_start(&mut self) -> Result<()> {
-        if !self.read(|read| Ok(read.tx.has_leased_sessions()?))? {
+        let latest_ms = self.read(|read| Ok(read.tx.latest_session_lease()?))?;
+        if latest_ms.is_none_or(|latest_ms| self.now().wall_ms < latest_ms) {
             return Ok(());
         }
         self.write(|write| {

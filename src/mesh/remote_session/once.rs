@@ -1,7 +1,7 @@
 //! Carries an operation out once, although its caller repeats it: the first transaction that the operation writes records
 //! that it was carried out.
 use crate::mesh::connection::Mesh;
-use crate::mesh::once_mark::{OnceMark, owner};
+use crate::mesh::once_mark::{OnceMark, owner_of};
 use crate::mesh::session::SessionHandle;
 use crate::model::{EventKind, Result};
 use crate::platform::id::{QuestionId, SessionId};
@@ -28,6 +28,8 @@ pub enum EarlierCall {
         /// The questions that it asked.
         questions: Vec<QuestionId>,
     },
+    /// It was ended before it was carried out, and nothing was stored for it.
+    Ended,
     /// Another call had this idempotency key.
     OtherCall,
 }
@@ -49,17 +51,17 @@ impl Mesh {
     }
 
     /// Lets the next transaction record the idempotency key of a call, until [`Mesh::end_call`].
-    pub fn begin_call(&mut self, session: SessionId, (key, request_hash): (&str, [u8; 32])) {
+    pub fn begin_call(&mut self, host: &str, (key, request_hash): (&str, [u8; 32])) {
         self.once = Some(OnceMark::Call {
-            session,
+            owner: owner_of(host),
             idempotency_key: key.to_owned(),
             request_hash,
         });
     }
 
-    /// Ends what [`Mesh::begin_call`] began, whether or not there was a transaction.
-    pub fn end_call(&mut self) {
-        self.once = None;
+    /// Ends what [`Mesh::begin_call`] began. Returns whether a transaction has recorded the key.
+    pub fn end_call(&mut self) -> bool {
+        self.once.take().is_none()
     }
 
     fn run_marked<T>(
@@ -79,19 +81,22 @@ impl Mesh {
         outcome
     }
 
-    /// Returns what is known of the call of a session with that idempotency key, of the last 24 hours.
+    /// Returns what is known of the call of a host with that idempotency key, of the last 24 hours.
     pub fn find_earlier_call(
         &mut self,
-        session: SessionId,
+        host: &str,
         (idempotency_key, request_hash): (&str, [u8; 32]),
     ) -> Result<EarlierCall> {
         self.read(|read| {
-            let key = owner(session);
+            let key = owner_of(host);
             let found = read.tx.find_request(key, idempotency_key)?;
             let kept_since_ms = read.tx.now.wall_ms - KEEP_MS;
             let Some(found) = found.filter(|found| found.at_ms >= kept_since_ms) else {
                 return Ok(EarlierCall::None);
             };
+            if found.request_hash == ENDED_CALL_HASH {
+                return Ok(EarlierCall::Ended);
+            }
             if found.request_hash != request_hash {
                 return Ok(EarlierCall::OtherCall);
             }
@@ -105,16 +110,15 @@ impl Mesh {
         })
     }
 
-    /// Ends the call of a session with that idempotency key: if it was not carried out, it will not be from now on. Returns what
+    /// Ends the call of a host with that idempotency key: if it was not carried out, it will not be from now on. Returns what
     /// is known of it.
-    pub fn end_call_for_good(
-        &mut self,
-        session: SessionId,
-        idempotency_key: &str,
-    ) -> Result<EarlierCall> {
+    pub fn end_call_for_good(&mut self, host: &str, idempotency_key: &str) -> Result<EarlierCall> {
         self.write(|write| {
-            let key = owner(session);
+            let key = owner_of(host);
             if let Some(found) = write.tx.find_request(key, idempotency_key)? {
+                if found.request_hash == ENDED_CALL_HASH {
+                    return Ok(EarlierCall::Ended);
+                }
                 return Ok(match found.response {
                     Some((status, response)) => EarlierCall::Completed { status, response },
                     None => EarlierCall::Stored { questions: vec![] },
@@ -124,7 +128,7 @@ impl Mesh {
             write
                 .tx
                 .insert_request(key, idempotency_key, &ENDED_CALL_HASH)?;
-            Ok(EarlierCall::None)
+            Ok(EarlierCall::Ended)
         })
     }
 
@@ -136,7 +140,10 @@ impl Mesh {
     ) -> Result<Option<SessionHandle>> {
         self.read(|read| {
             let session = read.tx.session(session)?;
-            let Some(session) = session.filter(|session| session.location.host == host) else {
+            let Some(session) = session.filter(|session| {
+                // A session of the machine of the mesh has no lease, whatever its host is called.
+                session.location.host == host && session.lease_until_ms.is_some()
+            }) else {
                 return Ok(None);
             };
             let peer = read.tx.peer(session.peer)?;
@@ -147,12 +154,12 @@ impl Mesh {
     /// Stores status and body of a call, if it was recorded.
     pub fn complete_call(
         &mut self,
-        session: SessionId,
+        host: &str,
         idempotency_key: &str,
         result: (u16, &str),
     ) -> Result<()> {
         self.write(|write| {
-            let key = owner(session);
+            let key = owner_of(host);
             Ok(write.tx.complete_request(key, idempotency_key, result)?)
         })
     }

@@ -64,6 +64,7 @@ impl Mesh {
     pub fn session_snapshot(&mut self, me: &SessionHandle) -> Result<SessionSnapshot> {
         self.read(|read| {
             let session = read.tx.session(me.session)?;
+            let session = session.filter(|session| session.ended_at_ms.is_none());
             let (Some(session), Some(peer)) = (session, read.tx.peer(me.peer)?) else {
                 return Err(Refusal::conflict("the session has ended").into());
             };
