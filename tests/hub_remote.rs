@@ -112,7 +112,7 @@ fn clones_of_one_repository_share_state_tasks_and_memories() {
     let hub = Hub::start(&world);
     let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));
     let facts = |root: &str| json!({ "git_root": root, "git_common": format!("{root}/.git"), "git_remote": "github.com/team/mono" });
-    let ada = laptop.join_with("/work/mono/api", 10, facts("/work/mono"));
+    let ada = laptop.join_with("/code/mono/api", 10, facts("/code/mono"));
     let bo = desk.join_with("/home/u/mono/api", 10, facts("/home/u/mono"));
     ada.call(
         "state",
@@ -120,9 +120,9 @@ fn clones_of_one_repository_share_state_tasks_and_memories() {
     );
     let entry = bo.call("state", json!({ "action": "get", "key": "port" }));
     assert_eq!(entry["value"], 5433, "{entry}");
-    ada.call("create_task", json!({ "title": "mend the login" }));
+    ada.call("create_task", json!({ "title": "fix the login" }));
     let tasks = bo.call("list_tasks", json!({}));
-    assert_eq!(tasks["tasks"][0]["title"], "mend the login", "{tasks}");
+    assert_eq!(tasks["tasks"][0]["title"], "fix the login", "{tasks}");
     ada.call(
         "remember",
         json!({ "text": "the staging password is in the vault" }),
@@ -163,6 +163,32 @@ fn repeated_call_is_carried_out_once_and_gets_its_result() {
         (400, &json!("invalid_argument"))
     );
     assert_eq!(hub.count_rows("message"), 2);
+}
+
+#[test]
+fn call_is_recognized_when_the_next_session_of_its_host_repeats_it() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));
+    let ada = laptop.join("/work/web", 10);
+    let deployed = || json!({ "to": "*", "body": "deployed" });
+    let first = ada.call_once("post", deployed(), "k1");
+    assert_eq!(first.0, 200, "{}", first.1);
+    ada.leave();
+    let (status, ended) = ada.call_once("post", deployed(), "k1");
+    assert_eq!(
+        (status, &ended["error"]["code"]),
+        (409, &json!("session_ended"))
+    );
+    let next = laptop.join("/work/web", 10);
+    assert_ne!(next.id, ada.id);
+    assert_eq!(next.call_once("post", deployed(), "k1"), first);
+    assert_eq!(hub.count_rows("message"), 1);
+    let other = desk
+        .join("/work/web", 10)
+        .call_once("post", deployed(), "k1");
+    assert_eq!(other.0, 200, "{}", other.1);
+    assert_eq!(hub.count_rows("message"), 2, "keys of two hosts are two");
 }
 
 #[test]
@@ -310,12 +336,6 @@ fn session_that_leaves_frees_its_claims_at_once() {
     let (ada, bo) = (laptop.join("/work/web", 10), laptop.join("/work/api", 11));
     let port = json!({ "resource": "port:1" });
     assert_eq!(ada.call("claim", port.clone())["status"], "granted");
-    let path = format!("/v1/remote/sessions/{}?reason=closed", ada.id);
-    let left = hub
-        .request("DELETE", &path)
-        .key(&laptop.key)
-        .header("claude-mesh-revision", "1")
-        .send();
-    assert_eq!(left.parts(), (200, json!({ "unregistered": true })));
+    ada.leave();
     assert_eq!(bo.call("claim", port)["status"], "granted");
 }

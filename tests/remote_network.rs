@@ -55,7 +55,7 @@ fn everything_works_at_each_distance() {
         ada.call("post", json!({ "to": "bo", "body": "the build is green" }));
         let mail = bo.call("list_messages", json!({}));
         assert_eq!(mail["messages"][0]["body"], "the build is green", "{mail}");
-        let created = ada.call("create_task", json!({ "title": "mend the login" }));
+        let created = ada.call("create_task", json!({ "title": "fix the login" }));
         assert_eq!(created["created"], true, "{created}");
     }
 }

@@ -158,8 +158,8 @@ mod tests {
             start: path.into(),
             name: "api".into(),
             worktree: None,
-            git_root: remote.map(|_| "/work/mono".into()),
-            git_common: remote.map(|_| "/work/mono/.git".into()),
+            git_root: remote.map(|_| "/code/mono".into()),
+            git_common: remote.map(|_| "/code/mono/.git".into()),
             git_branch: None,
             git_head: None,
             git_remote: remote.map(str::to_owned),
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn clones_on_two_hosts_share_scopes_but_not_folders() {
         let project = |host| {
-            facts(Some("github.com/t/mono"), "/work/mono/api")
+            facts(Some("github.com/t/mono"), "/code/mono/api")
                 .into_project(host)
                 .unwrap()
         };
@@ -180,15 +180,15 @@ mod tests {
         assert_eq!(a.shared_scope(), Path::new("git:github.com/t/mono#api"));
         assert_eq!(a.shared_scope(), b.shared_scope());
         assert_eq!(a.memory_scope_key(), "git:github.com/t/mono");
-        assert_eq!(a.path.to_str(), Some("//a/work/mono/api"));
+        assert_eq!(a.path.to_str(), Some("//a/code/mono/api"));
         assert_ne!(a.path.to_str(), b.path.to_str());
     }
 
     #[test]
     fn folder_without_remote_belongs_to_its_host() {
-        let project = facts(None, "/work/mono/api").into_project("a").unwrap();
-        assert_eq!(project.shared_scope().to_str(), Some("//a/work/mono/api"));
-        assert_eq!(project.memory_scope_key(), "//a/work/mono/api");
+        let project = facts(None, "/code/mono/api").into_project("a").unwrap();
+        assert_eq!(project.shared_scope().to_str(), Some("//a/code/mono/api"));
+        assert_eq!(project.memory_scope_key(), "//a/code/mono/api");
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn note_of(call: &UnsettledCall, ended: Option<EndedCall>) -> String {
     }
 }
 
-/// Returns the error object of a call that got no answer: what is so, whether it may have been stored, and what to do.
+/// Returns the error object of a call that got no answer: the cause, whether the call may have been stored, and what to do.
 pub(super) fn error_of(call: &ToolCall, undelivered: Undelivered) -> Value {
     let link = call.link;
     let Undelivered {

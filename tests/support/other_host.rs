@@ -112,6 +112,19 @@ impl OtherHostSession<'_> {
             .send(&path, Some(&body), &[("idempotency-key", key)])
     }
 
+    /// Ends the session.
+    pub(crate) fn leave(&self) {
+        let path = format!("/v1/remote/sessions/{}?reason=closed", self.id);
+        let left = self
+            .host
+            .hub
+            .request("DELETE", &path)
+            .key(&self.host.key)
+            .header("claude-mesh-revision", "1")
+            .send();
+        assert_eq!(left.parts(), (200, json!({ "unregistered": true })));
+    }
+
     /// Opens the stream of the session.
     pub(crate) fn open_stream(&self) -> super::EventStream {
         let path = format!("/v1/remote/sessions/{}/stream", self.id);

@@ -12,7 +12,7 @@ pub(crate) enum Network {
     Up,
     /// Connections break, and new ones are closed at once.
     Cut,
-    /// Nothing goes through, and nobody is told.
+    /// Nothing goes through, and neither side gets an error.
     Silent,
 }
 
