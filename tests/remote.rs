@@ -151,7 +151,10 @@ fn call_without_a_hub_says_that_nothing_was_stored() {
         message.contains("cannot be reached") || message.contains("broke"),
         "{message}"
     );
-    assert_eq!(ada.prompt("t1"), None, "a hook is silent");
+    // The first prompt brings the start, unless the model has got it at the start or the hub ended before.
+    let start = ada.prompt("t1").unwrap_or_default();
+    assert!(!start.contains("reach"), "a hook is silent: {start}");
+    assert_eq!(ada.prompt("t2"), None, "a hook is silent");
 }
 
 #[test]

@@ -84,7 +84,8 @@ pub(super) fn ask_server(
     match exchange(&socket, request, payload) {
         Ok(output) => Ok((!output.is_empty()).then_some(output)),
         // A server that starts, ends or is busy has nothing to say: the next event asks again.
-        Err(_) => session_start::text_without_server(call),
+        Err(_) if request == HookRequest::Run => session_start::text_without_server(call),
+        Err(_) => Ok(None),
     }
 }
 
@@ -99,39 +100,51 @@ fn exchange(socket: &Path, request: HookRequest, payload: &[u8]) -> io::Result<V
         stream.take(OUTPUT_BYTES_MAX).read_to_end(&mut output)?;
         return Ok(output);
     }
-    let mut stream = DeadlineStream::new(stream)?;
-    stream.inner.write_all(first_line.as_bytes())?;
-    stream.inner.write_all(payload)?;
+    let mut stream = DeadlineStream::new(stream);
+    stream.write_all(first_line.as_bytes())?;
+    stream.write_all(payload)?;
     stream.inner.shutdown(Shutdown::Write)?;
     stream.take(OUTPUT_BYTES_MAX).read_to_end(&mut output)?;
     Ok(output)
 }
 
-/// A connection whose answer has to be there within [`ANSWER_TIMEOUT`].
+/// A connection on which all has to be sent and answered within [`ANSWER_TIMEOUT`].
 struct DeadlineStream {
     inner: UnixStream,
     ends_monotonic_ms: i64,
 }
 
 impl DeadlineStream {
-    fn new(inner: UnixStream) -> io::Result<Self> {
-        inner.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+    fn new(inner: UnixStream) -> Self {
         let timeout_ms = i64::try_from(ANSWER_TIMEOUT.as_millis()).unwrap_or(i64::MAX);
-        Ok(Self {
+        Self {
             inner,
             ends_monotonic_ms: clock::monotonic_ms() + timeout_ms,
-        })
+        }
+    }
+
+    fn time_left(&self) -> io::Result<Duration> {
+        match u64::try_from(self.ends_monotonic_ms - clock::monotonic_ms()) {
+            Ok(left_ms @ 1..) => Ok(Duration::from_millis(left_ms)),
+            _ => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 }
 
 impl Read for DeadlineStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left_ms = u64::try_from(self.ends_monotonic_ms - clock::monotonic_ms()).unwrap_or(0);
-        if left_ms == 0 {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        self.inner
-            .set_read_timeout(Some(Duration::from_millis(left_ms)))?;
+        self.inner.set_read_timeout(Some(self.time_left()?))?;
         self.inner.read(buffer)
+    }
+}
+
+impl Write for DeadlineStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.set_write_timeout(Some(self.time_left()?))?;
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }

@@ -4,10 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{OwnedMutexGuard, watch};
 
-use crate::platform::id::SessionId;
-
-/// By session and idempotency key.
-type Calls = HashMap<(SessionId, String), Weak<Turns>>;
+/// By host and idempotency key.
+type Calls = HashMap<(Box<str>, String), Weak<Turns>>;
 
 /// All calls that run in a hub.
 #[derive(Default)]
@@ -27,10 +25,10 @@ pub(super) struct RemoteCall {
 
 impl RemoteCalls {
     /// Adds a call; it is removed when the result is dropped.
-    pub(super) fn begin(&self, session: SessionId, key: &str) -> RemoteCall {
+    pub(super) fn begin(&self, host: &str, key: &str) -> RemoteCall {
         let mut calls = self.calls();
         calls.retain(|_, turns| turns.strong_count() > 0);
-        let id = (session, key.to_owned());
+        let id = (host.into(), key.to_owned());
         let turns = calls.get(&id).and_then(Weak::upgrade).unwrap_or_else(|| {
             let turns = Arc::new(Turns {
                 turn: Arc::default(),
@@ -46,8 +44,8 @@ impl RemoteCalls {
     }
 
     /// Cancels the calls with that key, and waits until they have ended.
-    pub(super) async fn cancel(&self, session: SessionId, key: &str) {
-        let id = (session, key.to_owned());
+    pub(super) async fn cancel(&self, host: &str, key: &str) {
+        let id = (Box::from(host), key.to_owned());
         let running = self.calls().get(&id).and_then(Weak::upgrade);
         if let Some(turns) = running {
             turns.cancelled.send_replace(true);
@@ -80,12 +78,11 @@ mod tests {
     #[tokio::test]
     async fn repeated_call_waits_for_the_first_and_both_can_be_cancelled() {
         let calls = RemoteCalls::default();
-        let session = "0".repeat(26).parse().unwrap();
-        let first = calls.begin(session, "k").in_turn().await;
-        let second = calls.begin(session, "k");
+        let first = calls.begin("laptop", "k").in_turn().await;
+        let second = calls.begin("laptop", "k");
         let mut cancelled = second.cancelled();
         let mut waiting = std::pin::pin!(second.in_turn());
-        let mut cancelling = std::pin::pin!(calls.cancel(session, "k"));
+        let mut cancelling = std::pin::pin!(calls.cancel("laptop", "k"));
         tokio::select! {
             biased;
             _ = &mut waiting => panic!("the first still runs"),
@@ -95,9 +92,9 @@ mod tests {
         drop(first);
         drop(waiting.await);
         cancelling.await;
-        calls.cancel(session, "k").await;
+        calls.cancel("laptop", "k").await;
         assert!(
-            !*calls.begin(session, "k").cancelled().borrow(),
+            !*calls.begin("laptop", "k").cancelled().borrow(),
             "a new call"
         );
     }

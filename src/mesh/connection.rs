@@ -1,4 +1,5 @@
-//! `Mesh`: one open database file. Runs each operation as one transaction and writes the doorbells after its commit.
+//! `Mesh`: one open store, a database file or a schema on a server. Runs each operation as one transaction and writes the
+//! doorbells after its commit.
 //!
 //! The operations themselves are in the modules of the nouns; `open.rs` opens a mesh.
 use std::path::{Path, PathBuf};

@@ -7,8 +7,8 @@ use crate::platform::id::KeyId;
 
 /// The longest idempotency key, in bytes.
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
-/// How long a request is kept, in milliseconds.
-const KEEP_MS: i64 = 24 * 3600 * 1000;
+/// How long a request with an idempotency key is kept, in milliseconds.
+pub const REQUEST_KEEP_MS: i64 = 24 * 3600 * 1000;
 
 /// A request that names an idempotency key.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +56,7 @@ impl Mesh {
         let request_hash: [u8; 32] = Sha256::digest(request.content).into();
         self.write(|write| {
             let found = write.tx.find_request(key, idempotency_key)?;
-            let kept_since_ms = write.tx.now.wall_ms - KEEP_MS;
+            let kept_since_ms = write.tx.now.wall_ms - REQUEST_KEEP_MS;
             let Some(found) = found.filter(|found| found.at_ms >= kept_since_ms) else {
                 write
                     .tx

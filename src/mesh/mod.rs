@@ -73,7 +73,7 @@ pub use erase::EraseOutcome;
 pub use event::EventLogPage;
 pub use event::{EventWait, ProjectEvent};
 #[cfg(feature = "hub")]
-pub use idempotency::{IdempotencyOutcome, IdempotentRequest};
+pub use idempotency::{IdempotencyOutcome, IdempotentRequest, REQUEST_KEEP_MS};
 pub use inbox_follow::InboxFollower;
 pub use member::Member;
 pub use memory::forget::MemorySelector;

@@ -1,6 +1,6 @@
 //! The address of a mesh at a hub: its URL, and the files with the key and the certificate for it.
 //!
-//! A hook reads it at every event, so it is checked strictly when it is written, and used as it is afterwards.
+//! It is checked when it is written and whenever it is read, because people also edit `config.json` and `.env` by hand.
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
@@ -115,13 +115,24 @@ fn ipv6(host: &str) -> Option<Ipv6Addr> {
     host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }
 
-/// Returns the name of the files of a hub: its host and port, with other characters replaced.
+/// Returns the name of the files of a hub: its host and port, with other characters replaced. Two hubs have two names.
 fn file_name(url: &str) -> String {
-    let replaced = |c: char| match c {
-        'a'..='z' | '0'..='9' | '.' | '-' => c,
-        _ => '_',
+    let authority = authority(url);
+    let has_port = split_port(authority).is_ok_and(|(_, port)| port.is_some());
+    let default_port = match url.split_once("://") {
+        _ if has_port => "",
+        Some(("http", _)) => ":80",
+        _ => ":443",
     };
-    authority(url).chars().map(replaced).collect()
+    let mut name = String::new();
+    for c in authority.chars().chain(default_port.chars()) {
+        match c {
+            'a'..='z' | '0'..='9' | '.' | '-' => name.push(c),
+            '_' => name.push_str("__"),
+            _ => name.push('_'),
+        }
+    }
+    name
 }
 
 fn authority(url: &str) -> &str {
@@ -171,6 +182,9 @@ mod tests {
     #[test]
     fn files_of_a_hub_are_named_after_host_and_port() {
         assert_eq!(file_name("https://mesh.example:3456"), "mesh.example_3456");
-        assert_eq!(file_name("http://[::1]:80"), "___1__80");
+        assert_eq!(file_name("http://[::1]:3456"), "___1__3456");
+        assert_eq!(file_name("https://mesh.example"), "mesh.example_443");
+        assert_eq!(file_name("http://mesh.example"), "mesh.example_80");
+        assert_eq!(file_name("https://my_hub"), "my__hub_443");
     }
 }

@@ -55,34 +55,60 @@ pub(super) struct Sources<'a> {
 
 /// The settings that were found without effect, each with its place.
 type Untrusted = Vec<(&'static str, String)>;
-/// The hub that is set, and the settings of one without effect.
-pub(super) type FoundHub = (Option<HubSetting>, Untrusted);
+
+/// What the settings say about hubs.
+pub(super) struct FoundHub {
+    pub(super) hub: Option<HubSetting>,
+    pub(super) untrusted: Untrusted,
+    /// Whether a repository may have chosen the claude-mesh folder: hubs that it names do not count.
+    pub(super) is_mesh_home_untrusted: bool,
+}
 
 impl Sources<'_> {
     /// Returns the hub, and the settings of one that do not count where they are set.
     pub(super) fn read(&self) -> Result<FoundHub, Fault> {
+        let is_mesh_home_untrusted = self.is_mesh_home_untrusted();
+        let own = (!is_mesh_home_untrusted).then(|| self.mesh_home.join(".env"));
         let mut untrusted = Vec::new();
-        let url = self.find(HUB_URL, &mut untrusted);
-        let key_file = self.find(HUB_KEY_FILE, &mut untrusted);
+        let url = self.find(HUB_URL, own.as_deref(), &mut untrusted);
+        let key_file = self.find(HUB_KEY_FILE, own.as_deref(), &mut untrusted);
         let key_file = key_file
             .map(|(path, from)| require_absolute(HUB_KEY_FILE, &from, Path::new(&path), self.home))
             .transpose()?;
-        let Some((url, from)) = url else {
-            return Ok((None, untrusted));
+        let to_hub = |(url, from): (String, String)| {
+            // The text of a URL that is refused may have a password in it.
+            let url = normalize_url(&url, false)
+                .map_err(|problem| invalid_setting(HUB_URL, &from, "the URL of a hub", &problem))?;
+            Ok(HubSetting {
+                url,
+                key_file,
+                from,
+            })
         };
-        // The text of a URL that is refused may have a password in it.
-        let url = normalize_url(&url, false)
-            .map_err(|problem| invalid_setting(HUB_URL, &from, "the URL of a hub", &problem))?;
-        let hub = HubSetting {
-            url,
-            key_file,
-            from,
-        };
-        Ok((Some(hub), untrusted))
+        Ok(FoundHub {
+            hub: url.map(to_hub).transpose()?,
+            untrusted,
+            is_mesh_home_untrusted,
+        })
     }
 
-    /// Returns a value that counts, and where it is set; notes those that do not count.
-    fn find(&self, name: &'static str, untrusted: &mut Untrusted) -> Option<(String, String)> {
+    /// Returns whether only the environment of a session names the claude-mesh folder.
+    fn is_mesh_home_untrusted(&self) -> bool {
+        let usual = self.home.join(".claude-mesh");
+        let is_usual = || {
+            let usual = usual.canonicalize();
+            usual.is_ok_and(|usual| self.mesh_home.canonicalize().is_ok_and(|it| it == usual))
+        };
+        self.mesh_home != usual && self.is_started_by_claude() && !is_usual()
+    }
+
+    /// Returns a value that counts, and where it is set; notes those that do not count. The file `own` counts.
+    fn find(
+        &self,
+        name: &'static str,
+        own: Option<&Path>,
+        untrusted: &mut Untrusted,
+    ) -> Option<(String, String)> {
         let value = (self.environment)(name).filter(|value| !value.is_empty());
         let from_environment = value.map(|value| {
             (
@@ -96,13 +122,12 @@ impl Sources<'_> {
         if from_environment.is_some() {
             untrusted.push((name, "the environment of a session".into()));
         }
-        let own = self.mesh_home.join(".env");
         let mut found = None;
         for (path, values) in self.files {
             let Some(value) = values.get(name).filter(|value| !value.is_empty()) else {
                 continue;
             };
-            if *path == own {
+            if Some(path.as_path()) == own {
                 found = Some((value.clone(), path.display().to_string()));
             } else {
                 untrusted.push((name, path.display().to_string()));
@@ -133,6 +158,7 @@ impl Sources<'_> {
 mod tests {
     use super::*;
     use crate::platform::isolation::{self, MeshAddress};
+    use crate::platform::setting_specs::HOME;
     use crate::platform::settings::Settings;
 
     fn read(
@@ -180,6 +206,29 @@ mod tests {
         assert_eq!(hub.url, "https://mesh.example");
         assert_eq!(hub.key_file, home.path().join("k"));
         assert_eq!(hub.decided_by, format!("{HUB_URL} in {}", own.display()));
+    }
+
+    #[test]
+    fn hubs_do_not_count_in_a_claude_mesh_folder_that_a_session_names() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("repo/mesh");
+        std::fs::create_dir_all(&folder).unwrap();
+        let env_file = folder.join(".env");
+        std::fs::write(&env_file, format!("{HUB_URL}=https://other.example\n")).unwrap();
+        let walls = r#"{"meshes": {"/acme/**": "https://other.example"}}"#;
+        std::fs::write(folder.join("config.json"), walls).unwrap();
+        let named = (HOME, folder.to_str().unwrap());
+        let of_session = read(home.path(), &[named, ("CLAUDECODE", "1")], None).unwrap();
+        assert_eq!(of_session.hub, None);
+        let place = env_file.display().to_string();
+        assert_eq!(of_session.untrusted, [(HUB_URL, place)]);
+        let fault = isolation::mesh_address(&of_session, Path::new("/acme/api")).unwrap_err();
+        assert!(fault.message.contains("CLAUDE_MESH_HOME"), "{fault}");
+        assert!(isolation::mesh_address(&of_session, home.path()).is_ok());
+        std::os::unix::fs::symlink(&folder, home.path().join(".claude-mesh")).unwrap();
+        let linked = read(home.path(), &[named, ("CLAUDECODE", "1")], None).unwrap();
+        assert!(linked.hub.is_some(), "the user has linked it");
+        assert!(isolation::mesh_address(&linked, Path::new("/acme/api")).is_ok());
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Decides which mesh a folder belongs to, before anything is opened. A mesh is one database file; sessions that open
-//! different files do not see each other.
+//! Decides which mesh a folder belongs to, before anything is opened. A mesh is one database file or one hub; sessions of
+//! different meshes do not see each other.
 //!
 //! `config.json` in the claude-mesh folder belongs to the user and maps folders to meshes. A file that a repository commits
 //! can never choose a mesh.
@@ -38,8 +38,7 @@ pub fn mesh_address(settings: &Settings, folder: &Path) -> Result<MeshAddress, F
         .max_by_key(|(folder_prefix, _)| canonicalize_existing(folder_prefix).components().count());
     Ok(match best {
         Some((folder, url)) if is_hub_url(&url) => {
-            let decided_by = decided_by(settings, &folder);
-            MeshAddress::Hub(HubLocation::new(&settings.mesh_home, &url, decided_by))
+            MeshAddress::Hub(walled_hub(settings, &folder, &url)?)
         }
         Some((folder, name)) => MeshAddress::File(walled_location(settings, &folder, name)),
         None => match &settings.hub {
@@ -72,8 +71,7 @@ pub fn hubs(settings: &Settings) -> Result<Vec<HubLocation>, Fault> {
     let mut hubs: Vec<HubLocation> = of_setting.collect();
     for (folder, url) in mesh_folders(settings)? {
         if is_hub_url(&url) {
-            let decided_by = decided_by(settings, &folder);
-            hubs.push(HubLocation::new(&settings.mesh_home, &url, decided_by));
+            hubs.push(walled_hub(settings, &folder, &url)?);
         }
     }
     Ok(hubs)
@@ -100,6 +98,25 @@ fn walled_location(settings: &Settings, folder: &Path, name: String) -> MeshLoca
         decided_by: decided_by(settings, folder),
         name,
     }
+}
+
+/// Returns the hub that the wall around `folder` selects.
+fn walled_hub(settings: &Settings, folder: &Path, url: &str) -> Result<HubLocation, Fault> {
+    let decided_by = decided_by(settings, folder);
+    if settings.is_mesh_home_untrusted {
+        let home = settings.mesh_home.display();
+        return Err(Fault::new(
+            FaultKind::Setting,
+            format!(
+                "the hub {url} ({decided_by}) does not count, because the environment of a session names this folder with \
+                 CLAUDE_MESH_HOME"
+            ),
+            format!(
+                "if you set it yourself, link the usual folder to it: ln -s {home} ~/.claude-mesh"
+            ),
+        ));
+    }
+    Ok(HubLocation::new(&settings.mesh_home, url, decided_by))
 }
 
 fn decided_by(settings: &Settings, folder: &Path) -> String {

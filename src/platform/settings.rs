@@ -38,6 +38,9 @@ pub struct Settings {
     pub hub: Option<HubSetting>,
     /// Settings of a hub that do not count where they are set, each with the place.
     pub untrusted: Vec<(&'static str, String)>,
+    /// Whether only the environment of a session names the claude-mesh folder, so that a repository may have chosen it: hubs
+    /// that its files name do not count.
+    pub is_mesh_home_untrusted: bool,
     /// Whether hooks and server are inert.
     pub disabled: bool,
     /// The name that the environment gives this session.
@@ -164,11 +167,12 @@ impl Settings {
             files: env_file::read_env_files(program, &mesh_home)?,
         };
         let claude = ClaudeEnvironment::read(environment, &home);
-        let (hub, untrusted) = layers.hub(&home, &mesh_home, &claude.config_dir)?;
+        let found = layers.hub(&home, &mesh_home, &claude.config_dir)?;
         Ok(Self {
             database: layers.path_and_origin(DATABASE, &home)?,
-            hub,
-            untrusted,
+            hub: found.hub,
+            untrusted: found.untrusted,
+            is_mesh_home_untrusted: found.is_mesh_home_untrusted,
             disabled: layers.choice_index(MESH_SWITCH, &["on", "off"])? == 1,
             name: layers.environment_only(NAME)?,
             project_path: layers

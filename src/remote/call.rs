@@ -34,6 +34,8 @@ pub(super) struct ToolCall<'a> {
     pub(super) arguments: &'a JsonObject,
     /// By which the hub recognizes a repetition.
     pub(super) key: &'a str,
+    /// Whether the client repeats a call that may have been stored.
+    pub(super) is_repeated: bool,
 }
 
 /// The outcome of a call.
@@ -44,6 +46,15 @@ pub(super) enum CallOutcome {
     Refused(Value),
     /// The hub was out of reach.
     Undelivered(Undelivered),
+}
+
+impl CallOutcome {
+    fn undelivered(error: HubError, may_be_stored: bool) -> Self {
+        Self::Undelivered(Undelivered {
+            error,
+            may_be_stored,
+        })
+    }
 }
 
 /// A call that got no answer.
@@ -61,7 +72,7 @@ impl ToolCall<'_> {
         let began_at_hub_ms = link.mirror().now().wall_ms;
         let wait = CallWait::of(self.tool.name, self.arguments);
         let retry_for = wait.map_or(RETRY_FOR, |wait| wait.duration);
-        let (mut failures, mut may_be_stored) = (0, false);
+        let (mut failures, mut may_be_stored) = (0, self.is_repeated);
         loop {
             let elapsed_ms = link.clock.now().monotonic_ms - began_ms;
             let elapsed = Duration::from_millis(u64::try_from(elapsed_ms).unwrap_or(0));
@@ -83,7 +94,12 @@ impl ToolCall<'_> {
                 }
             };
             if !error.is_session_ended() && !error.is_transient() {
-                return CallOutcome::Refused(error.body());
+                return match error {
+                    // It has looked for the key of the call first.
+                    HubError::Refused(refusal) => CallOutcome::Refused(refusal.body),
+                    error if !may_be_stored => CallOutcome::Refused(error.body()),
+                    error => CallOutcome::undelivered(error, may_be_stored),
+                };
             }
             failures += 1;
             let pause = next_pause(failures);
@@ -92,10 +108,7 @@ impl ToolCall<'_> {
                     HubError::Refused(refusal) if !may_be_stored => {
                         CallOutcome::Refused(refusal.body)
                     }
-                    error => CallOutcome::Undelivered(Undelivered {
-                        error,
-                        may_be_stored,
-                    }),
+                    error => CallOutcome::undelivered(error, may_be_stored),
                 };
             }
             tokio::time::sleep(pause).await;

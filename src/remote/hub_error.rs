@@ -233,17 +233,18 @@ impl HubError {
         }
     }
 
-    /// Returns what a response says that is not of a hub: a proxy before it says that it does not reach it.
+    /// Returns what a response says that is not of a hub: a proxy before it says that it does not reach it, or that the
+    /// connection to it broke.
     fn of_other_program(url: &str, status: StatusCode) -> Self {
         let problem = format!("another program answers there with the status {status}");
         let url = url.to_owned();
         match status {
-            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE => Self::Unreachable {
+            StatusCode::SERVICE_UNAVAILABLE => Self::Unreachable {
                 url,
                 problem,
                 source: None,
             },
-            StatusCode::GATEWAY_TIMEOUT => Self::Broken {
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Self::Broken {
                 url,
                 problem,
                 source: None,

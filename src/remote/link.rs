@@ -122,6 +122,12 @@ impl Link {
         self.session.subscribe()
     }
 
+    /// Returns the registered session, else the last one that was.
+    pub(super) fn last_session(&self) -> Option<SessionId> {
+        let registered = *self.session.borrow();
+        registered.or_else(|| Some(self.mirror().me()?.session))
+    }
+
     /// Records that a session is registered, or that none is any more.
     pub(super) fn set_session(&self, session: Option<SessionId>) {
         self.session.send_replace(session);

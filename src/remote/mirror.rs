@@ -88,8 +88,17 @@ impl SessionMirror {
         self.calls = 0;
     }
 
-    /// Takes a snapshot that the hub made after it had carried out a number of calls of this session.
+    /// Returns whether it goes on with that session.
+    pub(super) fn is_of(&self, session: SessionId) -> bool {
+        self.session == Some(session)
+    }
+
+    /// Takes a snapshot that the hub made after it had carried out a number of calls of this session; not one of an earlier
+    /// session.
     pub(super) fn take(&mut self, snapshot: SessionSnapshot, clock: SnapshotClock, calls: u64) {
+        if !self.is_of(snapshot.me.session) {
+            return;
+        }
         self.queue.confirm_included(snapshot.applied_verb);
         let here = self.clock.now();
         let mut state = MirrorState::new(snapshot, clock, &here);

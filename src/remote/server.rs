@@ -107,14 +107,13 @@ impl ToolBackend for RemoteServer {
         };
         let agent = agent(context);
         let _waiting = WaitingCall::begin(link);
-        let repeated = link
-            .unsettled
-            .take_key(*link.session().borrow(), (name, &arguments));
+        let repeated = link.unsettled.take_key(name, &arguments);
         let call = ToolCall {
             link,
             agent: &agent,
             tool,
             arguments: &arguments,
+            is_repeated: repeated.is_some(),
             key: &repeated.unwrap_or_else(|| ulid::Ulid::generate().to_string()),
         };
         let mut stdin_closed = self.stdin_closed.clone();

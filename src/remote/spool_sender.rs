@@ -15,7 +15,7 @@ use crate::remote::hub_error::HubError;
 use crate::remote::link::{Link, PROGRAM, next_pause};
 use crate::remote::spool::{self, SpooledReply};
 
-/// The pause before the next try after a refusal that somebody must end, or while another program sends.
+/// The longest pause before the next look, without a reply of this program.
 const LONG_PAUSE: Duration = Duration::from_secs(60);
 
 /// What is to be done after a try.
@@ -49,7 +49,8 @@ pub(super) async fn send_spooled(link: Arc<Link>) {
         match send_all(&link, &folder).await {
             Ok(Sent::All) => {
                 failures = 0;
-                link.spooled.notified().await;
+                // Another program may end with replies that it has kept.
+                pause(&link).await;
             }
             Ok(Sent::OutOfReach) => {
                 failures += 1;

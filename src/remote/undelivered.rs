@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::mesh::REQUEST_KEEP_MS;
 use crate::model::question::TEXT_BYTES_MAX;
 use crate::model::text_checks::{check_secret, check_size};
 use crate::model::{Error, Refusal};
 use crate::platform::clock::{Clock, rfc3339};
 use crate::platform::process;
 use crate::remote::call::{EndedCall, ToolCall, Undelivered, end_call};
-use crate::remote::hub_error::HubError;
 use crate::remote::link::Link;
 use crate::remote::spool::{self, SpooledReply};
 use crate::remote::unsettled::UnsettledCall;
@@ -29,12 +29,17 @@ pub(super) async fn look_up(link: &Link) -> Vec<String> {
         return notes;
     }
     let looking_up = async {
+        let known_since_ms = link.clock.now().wall_ms - REQUEST_KEEP_MS;
         for call in calls {
-            let ended = end_call(link, call.session, &call.key).await;
-            if ended.as_ref().is_err_and(HubError::is_transient) {
-                return;
-            }
-            notes.push(note_of(&call, ended.ok()));
+            let ended = if call.at_ms < known_since_ms {
+                None
+            } else {
+                let Ok(ended) = end_call(link, call.session, &call.key).await else {
+                    return;
+                };
+                Some(ended)
+            };
+            notes.push(note_of(&call, ended));
             link.unsettled.forget(&call.key);
         }
     };
@@ -92,7 +97,7 @@ pub(super) fn error_of(call: &ToolCall, undelivered: Undelivered) -> Value {
             "Calling again is safe: it has the effect of one call.".into(),
         )
     } else {
-        if let Some(session) = *link.session().borrow() {
+        if let Some(session) = link.last_session() {
             link.unsettled.remember(UnsettledCall {
                 session,
                 key: call.key.to_owned(),
@@ -144,7 +149,7 @@ fn store_reply(call: &ToolCall) -> Result<PathBuf, Error> {
     let answer = answer.unwrap_or_default();
     check_size("answer", answer, TEXT_BYTES_MAX)?;
     check_secret("answer", answer)?;
-    let session = (*link.session().borrow()).or_else(|| Some(link.mirror().me()?.session));
+    let session = link.last_session();
     let session = session.ok_or_else(|| Refusal::conflict("the session is not registered"))?;
     let client = link
         .client()

@@ -14,6 +14,7 @@ pub(super) struct UnsettledCalls(Mutex<Vec<UnsettledCall>>);
 /// A call that may have been carried out.
 #[derive(Clone)]
 pub(super) struct UnsettledCall {
+    /// The one that made it; another one may have followed.
     pub(super) session: SessionId,
     pub(super) key: String,
     pub(super) tool: &'static str,
@@ -48,15 +49,11 @@ impl UnsettledCalls {
     }
 
     /// Takes the key of the same call, if its outcome is not known: sent again under that key it is carried out once.
-    pub(super) fn take_key(
-        &self,
-        session: Option<SessionId>,
-        (tool, arguments): (&str, &JsonObject),
-    ) -> Option<String> {
+    pub(super) fn take_key(&self, tool: &str, arguments: &JsonObject) -> Option<String> {
         let mut calls = self.calls();
-        let same = calls.iter().position(|call| {
-            Some(call.session) == session && call.tool == tool && call.arguments == *arguments
-        })?;
+        let same = calls
+            .iter()
+            .position(|call| call.tool == tool && call.arguments == *arguments)?;
         Some(calls.remove(same).key)
     }
 }

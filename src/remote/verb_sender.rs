@@ -97,6 +97,10 @@ impl Batch {
     /// Records what has become of a request.
     fn finish(&self, link: &Link, sent: Result<(), HubError>) -> Result<(), HubError> {
         let last = self.verbs.last().map(|verb| verb.number);
+        if !link.mirror().is_of(self.session) {
+            // The verbs that are left have other numbers in the session that has followed.
+            return Ok(());
+        }
         match sent {
             Ok(()) => {
                 let mut mirror = link.mirror();

@@ -1,4 +1,4 @@
-//! Statements on sessions of other hosts, which live by a lease that a hub renews.
+//! Statements on sessions that live by a lease, which a hub renews: those of other hosts, and on a server those of a hub, too.
 use rusqlite::params;
 
 use super::engine;

@@ -91,7 +91,9 @@ pub(super) async fn call(
     })?;
     report_facts(&host, &session, &body.facts).await?;
     let call_key = key_of(&headers);
-    let running = host.calls().begin(id, call_key.unwrap_or_default());
+    let running = host
+        .calls()
+        .begin(host.host(), call_key.unwrap_or_default());
     let caller = Caller::of_host(&host, session.clone(), running.cancelled());
     let mut stopping = host.stopping();
     let answer = async {

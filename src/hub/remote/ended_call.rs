@@ -12,11 +12,11 @@ use crate::platform::id::SessionId;
 
 pub(super) async fn end(
     Extension(host): Extension<HostCaller>,
-    Path((id, key)): Path<(SessionId, String)>,
+    Path((_, key)): Path<(SessionId, String)>,
 ) -> Result<Json<Value>, ApiError> {
     host.require(KeyScope::Write)?;
     // The session may have ended since; its calls are still those of the host.
-    host.calls().cancel(id, &key).await;
+    host.calls().cancel(host.host(), &key).await;
     let ended = host
         .mesh()
         .with_mesh(|mesh| mesh.end_call_for_good(host.host(), &key))

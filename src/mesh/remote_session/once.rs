@@ -1,13 +1,12 @@
 //! Carries an operation out once, although its caller repeats it: the first transaction that the operation writes records
 //! that it was carried out.
 use crate::mesh::connection::Mesh;
+use crate::mesh::idempotency::REQUEST_KEEP_MS;
 use crate::mesh::once_mark::{OnceMark, owner_of};
 use crate::mesh::session::SessionHandle;
 use crate::model::{EventKind, Result};
 use crate::platform::id::{QuestionId, SessionId};
 
-/// How long a request is known, in milliseconds.
-const KEEP_MS: i64 = 24 * 3600 * 1000;
 /// The hash of a call that was ended before it was carried out.
 const ENDED_CALL_HASH: [u8; 32] = [0; 32];
 
@@ -90,7 +89,7 @@ impl Mesh {
         self.read(|read| {
             let key = owner_of(host);
             let found = read.tx.find_request(key, idempotency_key)?;
-            let kept_since_ms = read.tx.now.wall_ms - KEEP_MS;
+            let kept_since_ms = read.tx.now.wall_ms - REQUEST_KEEP_MS;
             let Some(found) = found.filter(|found| found.at_ms >= kept_since_ms) else {
                 return Ok(EarlierCall::None);
             };
