@@ -16,6 +16,8 @@ mod hub_error;
 mod link;
 mod mirror;
 mod mirror_state;
+#[cfg(test)]
+mod mirror_tests;
 mod program;
 mod registration;
 mod server;
