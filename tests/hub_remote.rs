@@ -2,15 +2,7 @@
 use claude_mesh::model::access_key::KeyScope;
 use serde_json::{Value, json};
 
-use crate::support::{Hub, OtherHost, World};
-
-fn count_rows(world: &World, table: &str) -> i64 {
-    let count = format!("SELECT count(*) FROM {table}");
-    world
-        .rows()
-        .query_row(&count, [], |row| row.get(0))
-        .unwrap()
-}
+use crate::support::{Hub, OtherHost, World, hubs_use_a_server, print_to_stderr};
 
 #[test]
 fn sessions_of_two_hosts_ask_and_answer_each_other() {
@@ -33,6 +25,9 @@ fn sessions_of_two_hosts_ask_and_answer_each_other() {
 
 #[test]
 fn far_and_local_sessions_of_one_mesh_ask_each_other() {
+    if hubs_use_a_server() {
+        return print_to_stderr("SKIPPED: a session without a hub is in a file");
+    }
     let world = World::new();
     let local = world.session("local");
     let hub = Hub::start(&world);
@@ -167,7 +162,7 @@ fn repeated_call_is_carried_out_once_and_gets_its_result() {
         (status, &refused["error"]["code"]),
         (400, &json!("invalid_argument"))
     );
-    assert_eq!(count_rows(&world, "message"), 2);
+    assert_eq!(hub.count_rows("message"), 2);
 }
 
 #[test]
@@ -244,7 +239,7 @@ fn hub_killed_during_an_ask_keeps_question_session_and_claim() {
             "{answered}"
         );
     });
-    assert_eq!(count_rows(&world, "question"), 1, "it was asked once");
+    assert_eq!(hub.count_rows("question"), 1, "it was asked once");
     let claims = web_again.call("claims", json!({ "resource": "port:1" }));
     assert_eq!(claims["claims"][0]["holders"][0]["peer"], "web", "{claims}");
 }

@@ -1,7 +1,7 @@
 //! Isolation: the content of a mesh behind a wall does not exist for sessions of another.
 use serde_json::json;
 
-use crate::support::World;
+use crate::support::{World, program};
 
 // Requirement: Mesh 1
 #[test]
@@ -171,4 +171,95 @@ fn write_wall_map(world: &World, map: &str) {
 fn set_mode(path: &std::path::Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// The map of a home at a hub that does not run.
+const MAP_AT_HUB: &str = r#"{"meshes": {"~/**": "http://127.0.0.1:9"}}"#;
+
+/// Returns a folder with the server alone, as an incomplete install leaves it.
+fn server_without_remote(world: &World) -> std::path::PathBuf {
+    let folder = world.project("bin");
+    let server = folder.join("claude-mesh-server");
+    if std::fs::hard_link(program("claude-mesh-server"), &server).is_err() {
+        let mut copy = world.command("cp", &folder);
+        copy.arg(program("claude-mesh-server")).arg(&server);
+        assert!(copy.status().unwrap().success());
+    }
+    folder
+}
+
+#[test]
+fn server_at_a_hub_becomes_the_program_for_hubs() {
+    let world = World::new();
+    write_wall_map(&world, MAP_AT_HUB);
+    let programs = server_without_remote(&world);
+    let script = b"#!/bin/sh\nread line\necho \"$$ $* $line $(pwd)\"\n";
+    world.executable("bin/claude-mesh-remote", script);
+    let own = world.project("own");
+    let mut server = world
+        .command(programs.join("claude-mesh-server").to_str().unwrap(), &own)
+        .args(["--one", "two"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = server.id();
+    let stdin = server.stdin.as_mut().unwrap();
+    std::io::Write::write_all(stdin, b"first line\n").unwrap();
+    let output = server.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        said,
+        format!("{pid} --one two first line {}\n", own.display())
+    );
+    assert!(!world.database().exists());
+}
+
+#[test]
+fn server_without_the_program_for_hubs_says_what_is_missing() {
+    let mut world = World::new();
+    write_wall_map(&world, MAP_AT_HUB);
+    world.servers = server_without_remote(&world);
+    let session = world.bare_session("own", &[]);
+    session.discover();
+    let error = session.call("list_peers", json!({}))["error"].clone();
+    assert_eq!(error["code"], "unsupported", "{error}");
+    let message = error["message"].as_str().unwrap();
+    for part in ["http://127.0.0.1:9", "bin/claude-mesh-remote", "is missing"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(error["hint"].as_str().unwrap().contains("one folder"));
+    assert!(!world.database().exists());
+}
+
+#[test]
+fn hooks_at_a_hub_open_nothing() {
+    let mut world = World::new();
+    write_wall_map(&world, MAP_AT_HUB);
+    world.servers = server_without_remote(&world);
+    let session = world.bare_session("own", &[]);
+    for (event, fields) in [
+        ("SessionStart", json!({ "source": "startup" })),
+        (
+            "UserPromptSubmit",
+            json!({ "prompt": "go", "prompt_id": "1" }),
+        ),
+        ("Stop", json!({ "stop_hook_active": false })),
+        ("SessionEnd", json!({ "reason": "prompt_input_exit" })),
+    ] {
+        // At the start the model gets that the hub has not answered yet.
+        let silent = event != "SessionStart";
+        assert_eq!(session.hook(event, fields).is_null(), silent, "{event}");
+    }
+    assert!(!world.database().exists());
+}
+
+#[test]
+fn environment_of_a_session_moves_it_to_no_hub() {
+    let world = World::new();
+    let environment = [("CLAUDE_MESH_URL", "http://127.0.0.1:9")];
+    let ada = world.session_with("ada", &environment);
+    let status = ada.call("mesh_status", json!({}));
+    assert_eq!(status["path"], world.database().to_str().unwrap());
+    ada.prompt("1");
 }

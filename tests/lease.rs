@@ -1,10 +1,7 @@
 //! Leases under a manual clock: how long a claim holds without renewal, whatever the wall clock does.
-use std::sync::Arc;
-
 use crate::support::{DAY_MS, MeshFixture, set_session_activity};
-use claude_mesh::mesh::{ClaimFilter, ClaimOutcome, ClaimRequest, JoinRequest, Member, Mesh};
+use claude_mesh::mesh::{ClaimFilter, ClaimOutcome, ClaimRequest, JoinRequest, Member};
 use claude_mesh::model::{ClaimMode, PeerKind};
-use claude_mesh::platform::Clock;
 
 /// Claims "deploy" for ten seconds. Returns whether it was granted.
 fn claims(member: &mut Member) -> bool {
@@ -96,9 +93,7 @@ fn claim_of_an_earlier_boot_is_expired() {
     let fixture = MeshFixture::new();
     let (mut ada, mut bo) = (fixture.member("ada", 1), fixture.member("bo", 2));
     assert!(claims(&mut ada));
-    let rows = rusqlite::Connection::open(fixture.place.path().join("mesh.db")).unwrap();
-    rows.execute("UPDATE claim SET boot = 'earlier'", [])
-        .unwrap();
+    fixture.rows().execute("UPDATE claim SET boot = 'earlier'");
     assert!(claims(&mut bo));
 }
 
@@ -111,9 +106,7 @@ fn claim_of_a_person_outlives_its_command_for_its_lease() {
             .unwrap()
             .instance(instance);
         (request.kind, request.project) = (PeerKind::Person, None);
-        let clock = Arc::clone(&fixture.clock) as Arc<dyn Clock>;
-        let mesh = Mesh::open(&fixture.place.path().join("mesh.db"), clock).unwrap();
-        mesh.join(&request).unwrap()
+        fixture.mesh().join(&request).unwrap()
     };
     assert!(claims(&mut command(3)));
     assert!(!claims(&mut bo));

@@ -1,5 +1,5 @@
-//! Checks for `doctor` what a folder needs whose mesh is at a hub: key, certificate, programs that know hubs. It connects to
-//! nothing.
+//! Checks for `doctor` what a folder needs whose mesh is at a hub: key, certificate, no program from before hubs. It connects
+//! to nothing.
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,16 +30,6 @@ pub(super) fn check(settings: &Settings, paths: &InstallPaths, hub: &HubLocation
     if hub.certificate_file.exists() {
         let place = shown(&hub.certificate_file, &settings.home);
         findings.push(ok(format!("certificate of the hub: pinned ({place})")));
-    }
-    let remote = paths.programs.join(REMOTE_PROGRAM);
-    if !remote.is_file() {
-        findings.push(problem(
-            format!(
-                "{} is missing: it connects to the hub",
-                shown(&remote, &settings.home)
-            ),
-            "install all programs into one folder, as `cargo install` does",
-        ));
     }
     findings.extend(check_other_builds(settings, paths, hub));
     findings

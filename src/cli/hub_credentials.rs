@@ -126,7 +126,7 @@ fn make_folder_private(folder: &Path) -> Result<(), Fault> {
         .metadata()
         .map_err(|error| Fault::io("read", folder, error))?;
     permissions::check_owner_and_mode(folder, &metadata)?;
-    if metadata.permissions().mode() & 0o077 == 0 {
+    if metadata.permissions().mode() & 0o777 == 0o700 {
         return Ok(());
     }
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))

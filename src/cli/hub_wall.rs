@@ -17,7 +17,7 @@ use crate::platform::settings::HUB_URL;
 #[cfg(feature = "remote")]
 use crate::platform::text;
 #[cfg(feature = "remote")]
-use crate::remote::{self, HubError};
+use crate::remote;
 
 /// The programs that hold a mesh for as long as a session lives.
 const PROGRAMS_OF_SESSIONS: [&str; 3] = [
@@ -102,9 +102,10 @@ fn verify(
     let stored = &hub.certificate_file;
     let pinned = certificate.or_else(|| stored.exists().then_some(stored));
     let described = remote::verify(&hub.url, &credentials.key, pinned).map_err(|error| {
-        let code = match error {
-            HubError::Unreachable { .. } | HubError::Broken { .. } => "storage",
-            _ => "invalid_argument",
+        let code = if error.is_out_of_reach() {
+            "storage"
+        } else {
+            "invalid_argument"
         };
         let hint = match error.hint().trim_end_matches('.') {
             "" => "nothing was changed".to_owned(),
@@ -279,8 +280,9 @@ pub(super) fn join(args: &JoinArgs, json: bool) -> CommandResult {
 ///
 /// Removes what `claude-mesh join` has stored. Folders with a wall of their own keep it.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  claude-mesh leave")]
+#[command(after_help = "Examples:
+  claude-mesh leave
+  claude-mesh wall ~/work default     takes out one folder that has a wall of its own")]
 pub(super) struct LeaveArgs {}
 
 /// Runs `claude-mesh leave`.

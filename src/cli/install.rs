@@ -332,7 +332,7 @@ pub(super) fn live_sessions(settings: &Settings) -> Vec<(ProcessKey, claude_code
 
 fn check_programs(paths: &InstallPaths, settings: &Settings) -> Result<(), Failure> {
     let missing: Vec<&str> = PROGRAMS
-        .into_iter()
+        .iter()
         .filter(|name| !paths.programs.join(name).is_file())
         .copied()
         .collect();

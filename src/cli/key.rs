@@ -7,9 +7,13 @@ use serde_json::{Value, json};
 use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CliContext, CommandFolder};
 use crate::cli::error::{CliError, Failure};
+#[cfg(feature = "postgres")]
+use crate::cli::store_args::StoreArgs;
 use crate::cli::{duration, print, table};
 use crate::hub::HTTP_LOCAL_PEER;
-use crate::mesh::KeyDraft;
+use crate::mesh::{KeyDraft, Mesh};
+#[cfg(feature = "postgres")]
+use crate::mesh::{MeshOptions, PostgresPlace};
 use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
 use crate::model::{Error, PeerName, elapsed};
 use crate::platform::clock::rfc3339;
@@ -33,6 +37,67 @@ pub(super) struct KeyArgs {
     /// The mesh; that of this folder by default.
     #[arg(long, value_name = "NAME", global = true)]
     mesh: Option<String>,
+    #[cfg(feature = "postgres")]
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// The mesh whose keys are managed.
+struct KeyMesh {
+    context: CliContext,
+    /// The mesh on a database server, instead of the file of the context.
+    #[cfg(feature = "postgres")]
+    place: Option<PostgresPlace>,
+}
+
+impl KeyMesh {
+    fn resolve(args: &KeyArgs, json: bool) -> Result<Self, Failure> {
+        let folder = CommandFolder::resolve()?;
+        #[cfg(feature = "postgres")]
+        if let Some(location) = args.store.location()? {
+            let path = folder.settings.mesh_home.join("hub-store").join("mesh.db");
+            let shown = MeshLocation {
+                name: location.schema().to_owned(),
+                database: path.clone(),
+                decided_by: "--store".into(),
+            };
+            return Ok(Self {
+                context: folder.into_context_of(shown, json),
+                place: Some(PostgresPlace::new(location, path)),
+            });
+        }
+        let context = match args.mesh.as_deref() {
+            Some(name) => {
+                let location = find_mesh(&folder.settings, name)?;
+                folder.into_context_of(location, json)
+            }
+            None => folder.into_context(json)?,
+        };
+        Ok(Self {
+            context,
+            #[cfg(feature = "postgres")]
+            place: None,
+        })
+    }
+
+    /// Opens the mesh, and creates it if there is none.
+    fn open(&self) -> Result<Mesh, Failure> {
+        #[cfg(feature = "postgres")]
+        if let Some(place) = &self.place {
+            let options = MeshOptions::from_settings(&self.context.settings);
+            return Ok(Mesh::connect(place, &options)?);
+        }
+        Ok(self.context.open()?)
+    }
+
+    /// Opens the mesh if there is one.
+    fn open_existing(&self) -> Result<Option<Mesh>, Failure> {
+        #[cfg(feature = "postgres")]
+        if self.place.is_some() {
+            return self.open().map(Some);
+        }
+        Ok(self.context.open_existing()?)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -95,24 +160,18 @@ impl From<ScopeArg> for KeyScope {
 
 /// Runs `claude-mesh key`.
 pub(super) fn key(args: &KeyArgs, json: bool) -> CommandResult {
-    let folder = CommandFolder::resolve()?;
-    let context = match args.mesh.as_deref() {
-        Some(name) => {
-            let location = find_mesh(&folder.settings, name)?;
-            folder.into_context_of(location, json)
-        }
-        None => folder.into_context(json)?,
-    };
+    let mesh = KeyMesh::resolve(args, json)?;
+    let context = &mesh.context;
     context.require_person("managing keys")?;
     match &args.action {
-        KeyAction::Create(args) => create(&context, args),
-        KeyAction::List { all } => list(&context, *all),
+        KeyAction::Create(args) => create(&mesh, args),
+        KeyAction::List { all } => list(&mesh, *all),
         KeyAction::Rotate { key } => {
-            let rotated = context.open()?.rotate_key(key);
+            let rotated = mesh.open()?.rotate_key(key);
             let (text, key) = rotated.map_err(with_list_hint)?;
-            print_new_key(&context, &text, &key)
+            print_new_key(context, &text, &key)
         }
-        KeyAction::Revoke { key } => revoke(&context, key),
+        KeyAction::Revoke { key } => revoke(&mesh, key),
     }
 }
 
@@ -137,14 +196,15 @@ fn find_mesh(settings: &Settings, name: &str) -> Result<MeshLocation, Failure> {
     })
 }
 
-fn create(context: &CliContext, args: &KeyCreateArgs) -> CommandResult {
+fn create(mesh: &KeyMesh, args: &KeyCreateArgs) -> CommandResult {
+    let context = &mesh.context;
     let draft = KeyDraft {
         holder: holder(args)?,
         scope: args.scope.into(),
         project: Some(context.project.path.to_string_lossy().into_owned()),
         lifetime: lifetime(args.expires)?,
     };
-    let (text, key) = context.open()?.create_key(&draft)?;
+    let (text, key) = mesh.open()?.create_key(&draft)?;
     print_new_key(context, &text, &key)
 }
 
@@ -221,10 +281,10 @@ fn listed_key(key: &AccessKey) -> Value {
     body
 }
 
-fn list(context: &CliContext, all: bool) -> CommandResult {
+fn list(mesh: &KeyMesh, all: bool) -> CommandResult {
+    let context = &mesh.context;
     let (mut keys, mut now_ms) = (Vec::new(), 0);
-    if context.location.database.exists() {
-        let mut mesh = context.open()?;
+    if let Some(mut mesh) = mesh.open_existing()? {
         now_ms = mesh.now().wall_ms;
         keys = mesh.keys()?;
     }
@@ -265,11 +325,11 @@ fn print_table(keys: &[AccessKey], now_ms: i64) -> Result<(), Failure> {
     Ok(())
 }
 
-fn revoke(context: &CliContext, name_or_id: &str) -> CommandResult {
-    let revoked = if context.location.database.exists() {
-        context.open()?.revoke_keys(name_or_id)?
-    } else {
-        Vec::new()
+fn revoke(mesh: &KeyMesh, name_or_id: &str) -> CommandResult {
+    let context = &mesh.context;
+    let revoked = match mesh.open_existing()? {
+        Some(mut mesh) => mesh.revoke_keys(name_or_id)?,
+        None => Vec::new(),
     };
     if revoked.is_empty() {
         let message = format!(

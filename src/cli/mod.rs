@@ -18,6 +18,8 @@ mod demo;
 mod desktop_notification;
 mod doctor;
 mod doctor_hub;
+#[cfg(feature = "remote")]
+mod doctor_spool;
 mod duration;
 mod erase_residue;
 mod error;
@@ -58,6 +60,8 @@ mod serve;
 mod staged_files;
 mod state;
 mod status;
+#[cfg(feature = "postgres")]
+mod store_args;
 mod table;
 mod task;
 mod task_args;

@@ -10,6 +10,8 @@ use serde_json::json;
 use super::print;
 use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::error::{CliError, Failure};
+#[cfg(feature = "postgres")]
+use crate::cli::store_args::StoreArgs;
 use crate::cli::{duration, hub_service};
 use crate::hub::{self, SafetyOptions, ServeError, ServeOptions, TlsFiles};
 use crate::platform::Settings;
@@ -23,6 +25,7 @@ use crate::platform::Settings;
   claude-mesh serve
   claude-mesh serve --addr 127.0.0.1:0 --json   a free port, the address as JSON
   claude-mesh serve --addr 0.0.0.0:3456 --tls-cert hub.pem --tls-key hub.key
+  claude-mesh serve --store 'postgres://mesh@db/mesh?schema=team'   the mesh is on a PostgreSQL server
   claude-mesh serve --install                   as a service that systemd restarts")]
 pub(super) struct ServeArgs {
     /// Where to listen.
@@ -57,6 +60,9 @@ pub(super) struct ServeArgs {
     /// End after so long without a request or a listener.
     #[arg(long, value_name = "SPAN", value_parser = duration::span)]
     idle_exit: Option<Duration>,
+    #[cfg(feature = "postgres")]
+    #[command(flatten)]
+    store: StoreArgs,
     #[command(flatten)]
     service: ServiceArgs,
     /// Leave the terminal: `claude-mesh board` starts a hub so.
@@ -99,6 +105,8 @@ impl ServeArgs {
         words.extend(proxies.map(|address| format!("--trusted-proxy={address}")));
         words.extend(self.cors.iter().map(|origin| format!("--cors={origin}")));
         words.push(format!("--rate={}", self.rate));
+        #[cfg(feature = "postgres")]
+        words.extend(self.store.for_service(settings));
         words
     }
 }
@@ -147,6 +155,8 @@ pub(super) fn serve(args: &ServeArgs, json: bool) -> CommandResult {
             requests_per_10_seconds: args.rate,
         },
         idle_exit: args.idle_exit,
+        #[cfg(feature = "postgres")]
+        store: args.store.location()?,
     };
     let announce = |url: &str| {
         // Nobody may read the line.

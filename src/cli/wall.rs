@@ -61,9 +61,9 @@ fn list(settings: &Settings, json: bool) -> CommandResult {
     if json {
         let walls: Vec<_> = walls
             .iter()
-            .map(|(folder, name)| match is_hub_url(name) {
-                true => json!({ "folder": folder, "url": name }),
-                false => json!({ "folder": folder, "mesh": name }),
+            .map(|(folder, name)| {
+                let key = if is_hub_url(name) { "url" } else { "mesh" };
+                json!({ "folder": folder, key: name })
             })
             .collect();
         print::json(&json!({ "walls": walls, "here": here }))?;

@@ -30,11 +30,11 @@ mod waiting_hook;
 
 pub use call::HookCall;
 pub use claim_guard::claim_guard;
-#[cfg(feature = "hub")]
+#[cfg(feature = "remote")]
 pub(crate) use claim_guard::denial_message as claim_denial;
-#[cfg(feature = "hub")]
+#[cfg(feature = "remote")]
 pub(crate) use hook_mesh::HookMesh;
-#[cfg(feature = "hub")]
+#[cfg(feature = "remote")]
 pub(crate) use inbox_poll::deliver;
 pub use inbox_poll::inbox_poll;
 #[cfg(feature = "watcher")]
@@ -43,10 +43,10 @@ pub use inbox_wait::inbox_wait;
 pub use program::wait;
 pub use program::{HookFn, run};
 pub use session_end::session_end;
-#[cfg(feature = "hub")]
+#[cfg(feature = "remote")]
 pub(crate) use session_socket::{HookRequest, client_of_socket, socket_path, sockets_folder};
 pub use session_start::session_start;
-#[cfg(feature = "hub")]
+#[cfg(feature = "remote")]
 pub(crate) use session_start::{StartText, text_before_hub};
-#[cfg(feature = "hub")]
+#[cfg(feature = "remote")]
 pub(crate) use waiting_hook::wake_text;

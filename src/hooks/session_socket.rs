@@ -23,6 +23,7 @@ pub(crate) enum HookRequest {
     /// It prints what is there now.
     Run,
     /// It waits, for as long as its session lives.
+    #[cfg(feature = "watcher")]
     Wait,
 }
 
@@ -31,11 +32,13 @@ impl HookRequest {
     pub(crate) fn line(self) -> &'static str {
         match self {
             Self::Run => "run",
+            #[cfg(feature = "watcher")]
             Self::Wait => "wait",
         }
     }
 
     /// Returns the request of a first line.
+    #[cfg(feature = "remote")]
     pub(crate) fn of_line(line: &str) -> Option<Self> {
         [Self::Run, Self::Wait]
             .into_iter()
@@ -55,6 +58,7 @@ pub(crate) fn socket_path(mesh_home: &Path, client: ProcessKey) -> PathBuf {
 }
 
 /// Returns the client process whose server answers at a socket.
+#[cfg(feature = "remote")]
 pub(crate) fn client_of_socket(path: &Path) -> Option<ProcessKey> {
     let (pid, started) = path.file_name()?.to_str()?.split_once('-')?;
     let (started, _) = started.split_once('.')?;
@@ -85,11 +89,12 @@ pub(super) fn ask_server(
 }
 
 fn exchange(socket: &Path, request: HookRequest, payload: &[u8]) -> io::Result<Vec<u8>> {
-    let mut stream = UnixStream::connect(socket)?;
+    let stream = UnixStream::connect(socket)?;
     let first_line = format!("{}\n", request.line());
     let mut output = Vec::new();
+    #[cfg(feature = "watcher")]
     if request == HookRequest::Wait {
-        stream.write_all(first_line.as_bytes())?;
+        (&stream).write_all(first_line.as_bytes())?;
         // It sends no end: the end of the connection tells the server that this hook has ended.
         stream.take(OUTPUT_BYTES_MAX).read_to_end(&mut output)?;
         return Ok(output);

@@ -92,6 +92,15 @@ impl ApiError {
         Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", &message, hint)
     }
 
+    /// Returns the refusal with that status and error object.
+    pub(super) fn of_parts(status: StatusCode, body: Value) -> Self {
+        Self {
+            status,
+            body,
+            retry_after: None,
+        }
+    }
+
     /// Returns the status and the error object.
     pub(super) fn into_parts(self) -> (StatusCode, Value) {
         (self.status, self.body)

@@ -17,6 +17,17 @@ use crate::platform::Moment;
 use crate::platform::id::WaitId;
 use crate::tools::{self, AsyncCaller, Effect, JsonObject, Operation, Step, ToolEntry};
 
+/// How long the calls of a caller wait.
+#[derive(Clone)]
+enum Waiting {
+    /// Not at all.
+    No,
+    /// At most until the hub ends.
+    UntilHubEnds,
+    /// Until their client cancels them. What the hub does not finish another one continues.
+    UntilCancelled(watch::Receiver<bool>),
+}
+
 /// Who makes a request.
 #[derive(Clone)]
 pub(super) struct Caller {
@@ -24,8 +35,7 @@ pub(super) struct Caller {
     mesh: Arc<HubMesh>,
     session: CallerSession,
     stopping: watch::Receiver<bool>,
-    /// Whether its calls wait.
-    waits: bool,
+    waiting: Waiting,
     /// The idempotency key that the first transaction of its call records, and the hash of the request.
     mark: Option<(Arc<str>, [u8; 32])>,
 }
@@ -55,19 +65,23 @@ impl Caller {
             mesh,
             session,
             stopping: hub.stopping(),
-            waits: true,
+            waiting: Waiting::UntilHubEnds,
             mark: None,
         })
     }
 
-    /// Returns the caller that is a session on another host.
-    pub(super) fn of_host(host: &HostCaller, session: CallerSession) -> Self {
+    /// Returns the caller that is a session on another host, for one call that its client may cancel.
+    pub(super) fn of_host(
+        host: &HostCaller,
+        session: CallerSession,
+        cancelled: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             key: host.key().clone(),
             mesh: Arc::clone(host.mesh()),
             session,
             stopping: host.stopping(),
-            waits: true,
+            waiting: Waiting::UntilCancelled(cancelled),
             mark: None,
         }
     }
@@ -95,7 +109,7 @@ impl Caller {
     /// Returns the same caller, whose waits end at once.
     pub(super) fn without_waiting(&self) -> Self {
         Self {
-            waits: false,
+            waiting: Waiting::No,
             ..self.clone()
         }
     }
@@ -184,12 +198,21 @@ impl AsyncCaller for Caller {
     }
 
     async fn stopped(&self) -> StopReason {
-        if !self.waits {
-            return StopReason::Expired;
+        match &self.waiting {
+            Waiting::No => StopReason::Expired,
+            Waiting::UntilHubEnds => {
+                let mut stopping = self.stopping.clone();
+                let _ = stopping.wait_for(|stopping| *stopping).await;
+                StopReason::Expired
+            }
+            Waiting::UntilCancelled(cancelled) => {
+                let mut cancelled = cancelled.clone();
+                if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
+                    return std::future::pending().await;
+                }
+                StopReason::Cancelled
+            }
         }
-        let mut stopping = self.stopping.clone();
-        let _ = stopping.wait_for(|stopping| *stopping).await;
-        StopReason::Expired
     }
 
     fn wants_progress(&self) -> bool {

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::hub::api_error::ApiError;
 use crate::hub::hub_mesh::HubMesh;
 use crate::hub::hub_session::CallerSession;
+use crate::hub::remote_calls::RemoteCalls;
 use crate::hub::state::Hub;
 use crate::mesh::REMOTE_REVISION;
 use crate::model::Refusal;
@@ -23,6 +24,7 @@ pub(super) struct HostCaller {
     host: Arc<str>,
     mesh: Arc<HubMesh>,
     stopping: watch::Receiver<bool>,
+    calls: Arc<RemoteCalls>,
 }
 
 impl HostCaller {
@@ -42,6 +44,7 @@ impl HostCaller {
             host: host.as_str().into(),
             mesh: Arc::clone(mesh),
             stopping: hub.stopping(),
+            calls: Arc::clone(hub.remote_calls()),
         }))
     }
 
@@ -55,6 +58,11 @@ impl HostCaller {
 
     pub(super) fn mesh(&self) -> &Arc<HubMesh> {
         &self.mesh
+    }
+
+    /// Returns the calls of sessions on other hosts that run in this hub.
+    pub(super) fn calls(&self) -> &RemoteCalls {
+        &self.calls
     }
 
     /// Returns the flag that is set when the hub stops.

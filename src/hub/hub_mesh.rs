@@ -1,21 +1,22 @@
 //! One mesh of the hub: its open database and the sessions of the callers.
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::hub::hub_session::{CallerSession, HubSession, RemoteClient, Speaker};
 use crate::hub::known_state::KnownState;
-use crate::mesh::{JoinRequest, Mesh, MeshOptions, RemoteJoined};
+use crate::hub::mesh_listener::MeshListener;
+use crate::hub::mesh_pool::{MeshPool, MeshSource};
+use crate::mesh::{JoinRequest, Mesh, RemoteJoined};
 use crate::model::access_key::{AccessKey, KeyProblem};
-use crate::model::{PeerKind, Result};
+use crate::model::{PeerKind, Refusal, Result};
 use crate::platform::id::{SessionId, WaitId};
 use crate::platform::isolation::MeshLocation;
-use crate::platform::{Clock, Moment, Settings, SystemClock, process};
-use crate::tools::{self, BUSY_TIMEOUT, CallContext};
-use crate::wake::SharedListener;
+use crate::platform::{Clock, Moment, Settings, process};
+use crate::tools::{self, CallContext};
 
 /// How long the end of a session waits for the write lock at most.
 const UNREGISTER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
@@ -30,11 +31,11 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct HubMesh {
     pub(super) location: MeshLocation,
     settings: Settings,
-    clock: Arc<SystemClock>,
+    clock: Arc<dyn Clock>,
     started: Moment,
-    mesh: Mutex<Mesh>,
+    pool: MeshPool,
     sessions: Mutex<HashMap<Speaker, Arc<HubSession>>>,
-    listener: SharedListener,
+    listener: MeshListener,
     next_instance: AtomicU32,
     known_state: Mutex<KnownState>,
     waits_to_end: Mutex<Vec<WaitId>>,
@@ -49,26 +50,28 @@ impl HubMesh {
     pub(super) fn open(
         location: &MeshLocation,
         settings: &Settings,
-        clock: Arc<SystemClock>,
+        source: MeshSource,
     ) -> Result<Arc<Self>> {
-        let options = MeshOptions::from_settings(settings).lock_timeout(BUSY_TIMEOUT);
-        let mut mesh = Mesh::open_with(&location.database, clock.clone(), &options)?;
-        mesh.extend_leases_at_start()?;
+        let pool = MeshPool::open(source, settings)?;
+        pool.run_now(Mesh::extend_leases_at_start)?;
+        // The listener is made before the mesh that it wakes.
+        let woken: Arc<OnceLock<Weak<Self>>> = Arc::default();
+        let to_wake = Arc::clone(&woken);
+        let listener = pool.listen(settings.polling, move |session| {
+            if let Some(mesh) = to_wake.get().and_then(Weak::upgrade) {
+                mesh.signal(session);
+            }
+        })?;
+        let clock = pool.clock();
         Ok(Arc::new_cyclic(|this| {
-            let sessions = this.clone();
-            let on_wake = move |session| {
-                if let Some(mesh) = std::sync::Weak::<Self>::upgrade(&sessions) {
-                    mesh.signal(session);
-                }
-            };
-            let listener = SharedListener::new(mesh.doorbells().clone(), settings.polling, on_wake);
+            let _ = woken.set(this.clone());
             tokio::spawn(maintain(this.clone()));
             Self {
                 location: location.clone(),
                 settings: settings.clone(),
                 started: clock.now(),
                 clock,
-                mesh: Mutex::new(mesh),
+                pool,
                 sessions: Mutex::default(),
                 listener,
                 next_instance: AtomicU32::new(1),
@@ -94,12 +97,19 @@ impl HubMesh {
         &self,
         mut operation: impl FnMut(&mut Mesh) -> Result<T>,
     ) -> Result<T> {
-        tools::retry_while_busy(&*self.clock, || {
-            let mut mesh = self.lock();
-            mesh.reopen_if_replaced()?;
-            operation(&mut mesh)
-        })
-        .await
+        let began_ms = self.now().monotonic_ms;
+        loop {
+            let attempt = |mesh: &mut Mesh| {
+                mesh.reopen_if_replaced()?;
+                operation(mesh)
+            };
+            match self.pool.run(attempt).await {
+                Err(error) if tools::is_worth_retrying(&error, began_ms, &self.now()) => {
+                    tools::pause_before_retry().await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Returns the key with that text, or why it is refused.
@@ -155,18 +165,17 @@ impl HubMesh {
         mut operation: impl FnMut(CallContext<'_>) -> Result<T>,
     ) -> Result<T> {
         session.touch(&self.now());
-        tools::retry_while_busy(&*self.clock, || {
-            let mut mesh = self.lock();
+        self.with_mesh(|mesh| {
             if registers {
-                self.register(&mut mesh, session)?;
+                self.register(mesh, session)?;
             }
             let me = session.handle()?;
             operation(CallContext {
-                mesh: &mut mesh,
+                mesh,
                 me,
                 location: &self.location,
                 project: &session.project,
-                wake: self.listener.kind().as_str(),
+                wake: self.listener.kind(),
                 uptime_seconds: (self.now().monotonic_ms - self.started.monotonic_ms) / 1000,
             })
         })
@@ -175,6 +184,9 @@ impl HubMesh {
 
     /// Registers a session unless it is registered: the first call, the file was replaced, or the session was ended.
     fn register(&self, mesh: &mut Mesh, session: &HubSession) -> Result<()> {
+        if session.has_left() {
+            return Err(Refusal::conflict("its program has ended the session").into());
+        }
         let replaced = mesh.reopen_if_replaced()?;
         if !replaced && let Ok(handle) = session.handle() {
             if self.known_state().is_registered(handle.session) {
@@ -193,6 +205,9 @@ impl HubMesh {
             Some(client) => mesh.register_remote(&client.request, client.git_state())?.0,
             None => mesh.register(&Self::join_request(session))?,
         };
+        if self.pool.is_on_server() {
+            mesh.renew_leases(&[handle.session])?;
+        }
         self.listener.add(handle.session)?;
         session.set_handle(handle, mesh.doorbells())?;
         self.changed.notify_one();
@@ -257,7 +272,7 @@ impl HubMesh {
     async fn renew_leases(&self) -> Option<Duration> {
         let (mut served, mut any) = (Vec::new(), false);
         for session in self.sessions().values() {
-            if session.remote().is_some() {
+            if session.remote().is_some() || self.pool.is_on_server() {
                 any = true;
                 served.extend(session.id().filter(|_| session.is_served(&self.now())));
             }
@@ -347,6 +362,7 @@ impl HubMesh {
 
     /// Ends a session on another host because its program ends, and forgets it. Returns whether it was registered.
     pub(super) async fn leave(&self, session: &HubSession, reason: &str) -> Result<bool> {
+        session.set_left();
         let ended = self
             .with_mesh(|mesh| self.unregister(mesh, session, reason))
             .await?;
@@ -363,12 +379,14 @@ impl HubMesh {
             .map(|(_, session)| session)
             .filter(|session| session.remote().is_none())
             .collect();
-        let mut mesh = self.lock();
-        mesh.set_lock_timeout(UNREGISTER_BUSY_TIMEOUT);
-        for session in sessions {
-            // If it fails, the next reader finds that the process of the session has ended.
-            let _ = self.unregister(&mut mesh, &session, reason);
-        }
+        // If it fails, the next reader finds that the process of the session has ended.
+        let _ = self.pool.run_now(|mesh| {
+            mesh.set_lock_timeout(UNREGISTER_BUSY_TIMEOUT);
+            for session in sessions {
+                let _ = self.unregister(mesh, &session, reason);
+            }
+            Ok(())
+        });
     }
 
     /// Ends a session in the mesh, then here. Returns whether it was registered.
@@ -391,10 +409,6 @@ impl HubMesh {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Mesh> {
-        self.mesh.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn sessions(&self) -> MutexGuard<'_, HashMap<Speaker, Arc<HubSession>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -414,7 +428,7 @@ impl HubMesh {
 
 /// Deletes ended waits and ends sessions whose lease has ended, for as long as the mesh is open. Sleeps while there is
 /// nothing to do.
-async fn maintain(mesh: std::sync::Weak<HubMesh>) {
+async fn maintain(mesh: Weak<HubMesh>) {
     loop {
         let Some(mesh) = mesh.upgrade() else {
             return;

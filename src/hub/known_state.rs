@@ -13,10 +13,15 @@ use crate::store::ChangeMark;
 /// How many keys, and how many sessions, are remembered. Others are read at each request.
 const ENTRIES_MAX: usize = 1024;
 
+/// How long the state of a mesh on a server is believed, in milliseconds: so long a revoked key may still be used.
+const SERVER_STATE_MS: i64 = 1_000;
+
 /// The valid keys and registered sessions of one state of a mesh.
 #[derive(Default)]
 pub(super) struct KnownState {
     mark: Option<ChangeMark>,
+    /// When the state of a mesh on a server was read.
+    read_at_monotonic_ms: i64,
     /// By the hash of their text.
     keys: HashMap<[u8; 32], AccessKey>,
     sessions: HashSet<SessionId>,
@@ -29,11 +34,7 @@ impl KnownState {
         mesh: &mut Mesh,
         text: &str,
     ) -> Result<std::result::Result<AccessKey, KeyProblem>> {
-        let mark = mesh.change_mark()?;
-        if self.mark != Some(mark) {
-            *self = Self::default();
-            self.mark = Some(mark);
-        }
+        self.forget_if_changed(mesh)?;
         let hash: [u8; 32] = Sha256::digest(text).into();
         if let Some(key) = self.keys.get(&hash) {
             return Ok(key
@@ -47,6 +48,25 @@ impl KnownState {
             self.keys.insert(hash, key.clone());
         }
         Ok(found)
+    }
+
+    /// Forgets what may have changed: after any commit to a file. A mesh on a server is committed to all the time, so what is
+    /// known of it is read again once a second.
+    fn forget_if_changed(&mut self, mesh: &mut Mesh) -> Result<()> {
+        if mesh.is_on_server() {
+            let now_ms = mesh.now().monotonic_ms;
+            if (now_ms - self.read_at_monotonic_ms).abs() >= SERVER_STATE_MS {
+                *self = Self::default();
+                self.read_at_monotonic_ms = now_ms;
+            }
+            return Ok(());
+        }
+        let mark = mesh.change_mark()?;
+        if self.mark != Some(mark) {
+            *self = Self::default();
+            self.mark = Some(mark);
+        }
+        Ok(())
     }
 
     /// Returns whether a session was registered in the state that the last key was read in.

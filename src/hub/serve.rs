@@ -24,9 +24,15 @@ use crate::hub::serve_error::ServeError;
 use crate::hub::state::Hub;
 use crate::hub::tls::{self, TlsFiles};
 use crate::platform::{Settings, process};
+#[cfg(feature = "postgres")]
+use crate::store::PostgresLocation;
 
 /// How long requests may run on after the signal to end.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Threads that run requests while others wait for the database server.
+#[cfg(feature = "postgres")]
+const SERVER_WORKERS: usize = 4;
 
 /// How the hub is started.
 #[derive(Debug, Clone)]
@@ -41,6 +47,25 @@ pub struct ServeOptions {
     pub safety: SafetyOptions,
     /// Ends after so long without a request.
     pub idle_exit: Option<Duration>,
+    /// The database server whose mesh it serves, instead of the files of its user.
+    #[cfg(feature = "postgres")]
+    pub store: Option<PostgresLocation>,
+}
+
+impl ServeOptions {
+    /// Returns the runtime for this kind of mesh: requests that wait for a server run beside each other.
+    fn runtime(&self) -> io::Result<tokio::runtime::Runtime> {
+        #[cfg(feature = "postgres")]
+        if self.store.is_some() {
+            return tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(SERVER_WORKERS)
+                .enable_all()
+                .build();
+        }
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+    }
 }
 
 /// Runs a hub until the process gets SIGINT or SIGTERM. Calls `on_start` with its URL when it accepts requests.
@@ -58,9 +83,7 @@ pub fn serve(
         });
     }
     descriptor_limit::raise();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = options.runtime()?;
     runtime.block_on(run(settings, options, on_start))
 }
 
@@ -78,7 +101,10 @@ async fn run(
     let bound = tcp.local_addr()?;
     let url = url_of(&options, bound);
     let idle_exit = options.idle_exit;
-    let hub = Arc::new(Hub::new(settings, Safety::new(options.safety, bound)));
+    let hub = Hub::new(settings, Safety::new(options.safety, bound));
+    #[cfg(feature = "postgres")]
+    let hub = hub.with_store(options.store);
+    let hub = Arc::new(hub);
     let local_key = LocalKey::create(&hub).await?;
     let socket = files.listen()?;
     files.write_record(&HubRecord {

@@ -7,11 +7,17 @@ use tokio::sync::watch;
 use crate::hub::event_feed::EventFeed;
 use crate::hub::hub_mesh::HubMesh;
 use crate::hub::key_uses::KeyUses;
+use crate::hub::mesh_pool::MeshSource;
+use crate::hub::remote_calls::RemoteCalls;
 use crate::hub::running_calls::RunningCalls;
 use crate::hub::safety::Safety;
+#[cfg(feature = "postgres")]
+use crate::mesh::PostgresPlace;
 use crate::model::Result;
 use crate::platform::isolation::{self, MeshLocation};
 use crate::platform::{Clock, Moment, Settings, SystemClock};
+#[cfg(feature = "postgres")]
+use crate::store::PostgresLocation;
 
 /// One running hub.
 pub(super) struct Hub {
@@ -22,10 +28,15 @@ pub(super) struct Hub {
     stopping: watch::Sender<bool>,
     key_uses: KeyUses,
     running_calls: RunningCalls,
+    remote_calls: Arc<RemoteCalls>,
     safety: Arc<Safety>,
+    /// The mesh on a database server, if the hub serves one instead of the files of its user.
+    #[cfg(feature = "postgres")]
+    store: Option<PostgresPlace>,
 }
 
 impl Hub {
+    /// Returns a hub of the files of its user.
     pub(super) fn new(settings: Settings, safety: Safety) -> Self {
         let clock = Arc::new(SystemClock::new());
         Self {
@@ -36,8 +47,19 @@ impl Hub {
             stopping: watch::Sender::new(false),
             key_uses: KeyUses::default(),
             running_calls: RunningCalls::default(),
+            remote_calls: Arc::default(),
             safety: Arc::new(safety),
+            #[cfg(feature = "postgres")]
+            store: None,
         }
+    }
+
+    /// Returns the same hub, which serves one mesh on a database server instead.
+    #[cfg(feature = "postgres")]
+    pub(super) fn with_store(mut self, store: Option<PostgresLocation>) -> Self {
+        let path = self.settings.mesh_home.join("hub-store").join("mesh.db");
+        self.store = store.map(|location| PostgresPlace::new(location, path));
+        self
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -66,6 +88,11 @@ impl Hub {
         &self.running_calls
     }
 
+    /// Returns the calls of sessions on other hosts that run.
+    pub(super) fn remote_calls(&self) -> &Arc<RemoteCalls> {
+        &self.remote_calls
+    }
+
     /// Ends waiting calls and streams.
     pub(super) fn stop(&self) {
         self.stopping.send_replace(true);
@@ -73,6 +100,14 @@ impl Hub {
 
     /// Returns the meshes of the user whose database exists, the default one first. It need not exist.
     pub(super) fn locations(&self) -> Result<Vec<MeshLocation>> {
+        #[cfg(feature = "postgres")]
+        if let Some(place) = &self.store {
+            return Ok(vec![MeshLocation {
+                name: place.location.schema().to_owned(),
+                database: place.path.clone(),
+                decided_by: "--store".into(),
+            }]);
+        }
         let mut locations = isolation::all_meshes(&self.settings)?;
         locations.retain(|location| location.name == "default" || location.database.exists());
         Ok(locations)
@@ -108,12 +143,21 @@ impl Hub {
         self.opened().values().cloned().collect()
     }
 
+    fn source(&self, location: &MeshLocation) -> MeshSource {
+        #[cfg(feature = "postgres")]
+        if let Some(place) = &self.store {
+            return MeshSource::Server(Box::new(place.clone()));
+        }
+        MeshSource::File(location.database.clone(), Arc::clone(&self.clock))
+    }
+
     fn open(&self, location: &MeshLocation) -> Result<Arc<HubMesh>> {
         let mut meshes = self.opened();
         if let Some(mesh) = meshes.get(&location.name) {
             return Ok(Arc::clone(mesh));
         }
-        let mesh = HubMesh::open(location, &self.settings, Arc::clone(&self.clock))?;
+        let source = self.source(location);
+        let mesh = HubMesh::open(location, &self.settings, source)?;
         meshes.insert(location.name.clone(), Arc::clone(&mesh));
         Ok(mesh)
     }

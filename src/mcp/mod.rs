@@ -23,7 +23,7 @@ mod tool_server;
 
 use std::process::ExitCode;
 
-#[cfg(feature = "hub")]
+#[cfg(feature = "remote")]
 pub(crate) use inbox_waker::{
     NO_SOCKET, WakeLine, inbox_socket, post_wake_line, run_notify_program, wake_text,
 };
@@ -31,9 +31,9 @@ pub(crate) use inbox_waker::{
 pub(crate) use malformed_frames::{
     ErrorReply, read as read_message, replace_lone_surrogates as repaired_message,
 };
-#[cfg(feature = "hub")]
+#[cfg(feature = "remote")]
 pub(crate) use process_lifecycle::serve_until_end;
-#[cfg(feature = "hub")]
+#[cfg(feature = "remote")]
 pub(crate) use session_state::is_claude;
 pub use tool_list::tool_list;
 #[cfg(feature = "hub")]

@@ -63,9 +63,18 @@ impl Mesh {
         self.store.reopen_if_replaced()
     }
 
+    /// Returns whether the mesh is on a database server, not in a file.
+    #[cfg(feature = "hub")]
+    pub fn is_on_server(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        return self.store.is_served();
+        #[cfg(not(feature = "postgres"))]
+        false
+    }
+
     /// Returns a mark of the state of the mesh: another one after any commit by any program.
     #[cfg(feature = "hub")]
-    pub fn change_mark(&self) -> std::result::Result<crate::store::ChangeMark, Fault> {
+    pub fn change_mark(&mut self) -> std::result::Result<crate::store::ChangeMark, Fault> {
         self.store.change_mark()
     }
 
@@ -100,7 +109,7 @@ impl Mesh {
             }
             write.wake(tx.sessions_waiting_for_events()?);
             write.wake_unnotified()?;
-            Ok((outcome, write.into_wakeups()))
+            Ok((outcome, write.into_wakeups(tx)))
         })?;
         #[cfg(feature = "hub")]
         {

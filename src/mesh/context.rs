@@ -35,8 +35,13 @@ impl ReadContext<'_> {
         self.host.activity(session, &self.tx.now)
     }
 
-    /// Returns whether the server of a session runs.
+    /// Returns whether the server of a session runs: by the lock that it holds, or in a mesh of several machines by the lease
+    /// that its hub renews.
     pub(in crate::mesh) fn is_server_running(self, session: SessionId) -> bool {
+        if self.host.by_leases {
+            let lease_until_ms = self.tx.session_lease(session).ok().flatten();
+            return lease_until_ms.is_some_and(|until_ms| self.tx.now.wall_ms < until_ms);
+        }
         self.host.doorbells.is_server_running(session)
     }
 
@@ -132,9 +137,15 @@ impl<'a> WriteContext<'a> {
         Ok(())
     }
 
-    /// Returns what is to be done after the commit.
-    pub(in crate::mesh) fn into_wakeups(self) -> PendingWakeups {
-        self.wakeups
+    /// Returns what is to be done after the commit. A database server wakes the sessions with the commit itself.
+    pub(in crate::mesh) fn into_wakeups(self, tx: &Tx) -> PendingWakeups {
+        let mut wakeups = self.wakeups;
+        wakeups.sessions.sort_unstable();
+        wakeups.sessions.dedup();
+        if tx.wake_with_commit(&wakeups.sessions) {
+            wakeups.sessions.clear();
+        }
+        wakeups
     }
 }
 
@@ -146,9 +157,7 @@ pub(in crate::mesh) struct PendingWakeups {
 }
 
 impl PendingWakeups {
-    pub(in crate::mesh) fn deliver(mut self, doorbells: &Doorbells) {
-        self.sessions.sort_unstable();
-        self.sessions.dedup();
+    pub(in crate::mesh) fn deliver(self, doorbells: &Doorbells) {
         for session in self.sessions {
             doorbells.write_doorbell(session);
         }

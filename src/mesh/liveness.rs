@@ -25,6 +25,8 @@ pub(in crate::mesh) struct HostView {
     pub(in crate::mesh) person_budget: u32,
     /// Notifies the person of this machine of questions.
     pub(in crate::mesh) person_notifier: Option<PersonNotifier>,
+    /// Whether sessions live by leases alone, because the processes of several machines serve them.
+    pub(in crate::mesh) by_leases: bool,
     registry: Option<PathBuf>,
 }
 
@@ -42,6 +44,7 @@ impl HostView {
             wake_budget: options.wake_budget,
             person_budget: options.person_budget,
             person_notifier: options.person_notifier.clone(),
+            by_leases: options.by_leases,
             registry: options.registry.clone(),
         }
     }
@@ -86,7 +89,7 @@ impl HostView {
             return liveness_of(process::is_alive(location.process));
         }
         if location.boot == self.own.boot && session.has_server {
-            return liveness_of(self.doorbells.is_server_running(session.id));
+            return liveness_of(self.is_served(session, now));
         }
         if location.boot != self.own.boot && location.host == self.own.host {
             return Liveness::Dead;
@@ -96,8 +99,18 @@ impl HostView {
 
     /// Returns whether a session can be asked: it lives and its server runs.
     pub(in crate::mesh) fn is_askable(&self, session: &Session, now: &Moment) -> bool {
+        self.is_served(session, now) && self.liveness(session, 0, now) == Liveness::Alive
+    }
+
+    /// Returns whether the server of a session runs: by the lock that it holds, or in a mesh of several machines by the lease
+    /// that its hub renews.
+    fn is_served(&self, session: &Session, now: &Moment) -> bool {
+        if self.by_leases {
+            return session
+                .lease_until_ms
+                .is_some_and(|lease_until_ms| now.wall_ms < lease_until_ms);
+        }
         self.doorbells.is_server_running(session.id)
-            && self.liveness(session, 0, now) == Liveness::Alive
     }
 
     /// Returns what a session is doing.
@@ -105,7 +118,7 @@ impl HostView {
         if self.liveness(session, 0, now) == Liveness::Dead {
             return Activity::Offline;
         }
-        if !self.doorbells.is_server_running(session.id) {
+        if !self.is_served(session, now) {
             return match session.lease_until_ms {
                 // Its hub has ended; it is served again as soon as its own program reaches the next one.
                 Some(_) => Activity::Unknown,

@@ -82,6 +82,8 @@ pub use memory::remember::{Remember, RememberOutcome};
 pub use message::list::{MessageFilter, MessageList, ReadProgress, UnmentionedMail};
 pub use message::post::{MESSAGE_TTL_SECONDS_MAX, MessageDraft, PostOutcome};
 pub use message::topic::{SubscriptionAction, TopicSubscribers};
+#[cfg(feature = "postgres")]
+pub use open::PostgresPlace;
 pub use options::MeshOptions;
 pub use peer::describe::PeerDescription;
 pub use peer::directory::{PeerScope, PeerView};
@@ -99,7 +101,7 @@ pub use question::stop_decision::{
 };
 pub use question::wait::{Wait, WaitPoll};
 #[cfg(feature = "hub")]
-pub use remote_session::join::{REMOTE_REVISION, RemoteJoin, RemoteJoined};
+pub use remote_session::join::{HUB_ENDING, REMOTE_REVISION, RemoteJoin, RemoteJoined};
 #[cfg(feature = "hub")]
 pub use remote_session::lease::{GitState, SESSION_LEASE_MS};
 #[cfg(feature = "hub")]

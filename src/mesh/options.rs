@@ -20,6 +20,8 @@ pub struct MeshOptions {
     pub person_budget: u32,
     /// Notifies the person of questions while nothing shows them; `None` if no such program is set.
     pub person_notifier: Option<PersonNotifier>,
+    /// Whether sessions live by leases alone, because the processes of several machines serve the mesh.
+    pub by_leases: bool,
     /// How long closed questions and events are kept, in milliseconds.
     pub keep_ms: i64,
     /// The folder of the fault log, for faults that fail no operation.
@@ -38,6 +40,7 @@ impl MeshOptions {
             wake_budget: settings.wake_budget,
             person_budget: settings.person_budget,
             person_notifier: PersonNotifier::from_settings(settings),
+            by_leases: false,
             keep_ms: settings.keep_ms,
             faults: Some(settings.mesh_home.clone()),
         }
@@ -47,6 +50,13 @@ impl MeshOptions {
     #[must_use]
     pub fn lock_timeout(mut self, lock_timeout: Duration) -> Self {
         self.store.lock_timeout = lock_timeout;
+        self
+    }
+
+    /// Returns the same options for a hub that serves a mesh together with others.
+    #[must_use]
+    pub fn by_leases(mut self) -> Self {
+        self.by_leases = true;
         self
     }
 
@@ -66,6 +76,7 @@ impl Default for MeshOptions {
             wake_budget: DEFAULT_WAKE_BUDGET,
             person_budget: DEFAULT_PERSON_BUDGET,
             person_notifier: None,
+            by_leases: false,
             keep_ms: DEFAULT_KEEP_MS,
             faults: None,
         }

@@ -108,7 +108,7 @@ fn split_camel_case(word: &str) -> Vec<&str> {
 }
 
 /// Returns a word in lower case, Latin letters without their accents. Other scripts stay as they are.
-fn fold_case_and_accents(word: &str) -> String {
+pub fn fold_case_and_accents(word: &str) -> String {
     let lower = word.to_lowercase();
     if lower.is_ascii() {
         return lower;
@@ -124,6 +124,24 @@ fn fold_case_and_accents(word: &str) -> String {
         }
     }
     folded
+}
+
+/// Returns the words of a text as a full-text index has them: letters and digits, folded, without English endings. They are
+/// in the order of the text, and none is longer than an index can store.
+pub fn index_words(text: &str) -> Vec<String> {
+    const WORD_CHARS_MAX: usize = 256;
+    text.split(|c: char| !c.is_alphanumeric())
+        .map(fold_case_and_accents)
+        // Folding can make an apostrophe of a letter.
+        .map(|word| {
+            word.chars()
+                .filter(|c| c.is_alphanumeric())
+                .take(WORD_CHARS_MAX)
+                .collect::<String>()
+        })
+        .filter(|word| !word.is_empty())
+        .map(|word| stem(&word))
+        .collect()
 }
 
 /// Returns a word without its English ending. Words with digits or non-ASCII letters stay as they are.

@@ -5,7 +5,6 @@
 //! can never choose a mesh.
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::platform::fault::{Fault, FaultKind};
@@ -13,31 +12,12 @@ use crate::platform::hub_location::{HubLocation, is_hub_url, normalize_url};
 use crate::platform::settings::{Settings, expand_home};
 use crate::platform::{file, permissions, text};
 
+pub use crate::platform::mesh_address::{MeshAddress, MeshLocation, hub_fault};
+
 /// The size limit of `config.json`.
 const BYTES_MAX: u64 = 1024 * 1024;
 /// The key of `config.json` that maps folders to meshes.
 const MESHES: &str = "meshes";
-
-/// The mesh of a folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct MeshLocation {
-    /// Its name; `default` if no wall includes the folder.
-    pub name: String,
-    /// Its database file.
-    pub database: PathBuf,
-    /// The setting or wall that decided, or `the default`.
-    pub decided_by: String,
-}
-
-/// Where the mesh of a folder is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum MeshAddress {
-    /// In a database file of this machine.
-    File(MeshLocation),
-    /// At a hub.
-    Hub(HubLocation),
-}
 
 /// Returns the mesh of a canonical folder, if it is a file of this machine; a fault if it is at a hub.
 pub fn mesh_location(settings: &Settings, folder: &Path) -> Result<MeshLocation, Fault> {
@@ -45,18 +25,6 @@ pub fn mesh_location(settings: &Settings, folder: &Path) -> Result<MeshLocation,
         MeshAddress::File(location) => Ok(location),
         MeshAddress::Hub(hub) => Err(hub_fault(&hub)),
     }
-}
-
-/// Returns the fault of a program that works on a file only.
-pub fn hub_fault(hub: &HubLocation) -> Fault {
-    Fault::new(
-        FaultKind::AtHub,
-        format!(
-            "the mesh of this folder is at {} ({})",
-            hub.url, hub.decided_by
-        ),
-        "this works on a mesh in a file of this machine only; use the tools in a session, or the board of the hub",
-    )
 }
 
 /// Returns where the mesh of a canonical folder is.
@@ -79,33 +47,6 @@ pub fn mesh_address(settings: &Settings, folder: &Path) -> Result<MeshAddress, F
             None => MeshAddress::File(default_location(settings)),
         },
     })
-}
-
-impl MeshAddress {
-    /// Returns its name: that of the wall, `default`, or the host of the hub.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::File(location) => &location.name,
-            Self::Hub(hub) => &hub.name,
-        }
-    }
-
-    /// Returns the setting or wall that decided.
-    pub fn decided_by(&self) -> &str {
-        match self {
-            Self::File(location) => &location.decided_by,
-            Self::Hub(hub) => &hub.decided_by,
-        }
-    }
-
-    /// Returns whether both are the same mesh, whatever decided it.
-    pub fn is_same_mesh(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::File(one), Self::File(other)) => one.database == other.database,
-            (Self::Hub(one), Self::Hub(other)) => one.url == other.url,
-            _ => false,
-        }
-    }
 }
 
 /// Returns the location of every mesh of the user in a file, the default one first, whether or not its database exists.

@@ -18,6 +18,7 @@ pub mod hub_setting;
 pub mod id;
 pub mod isolation;
 pub mod lock;
+mod mesh_address;
 pub mod path;
 pub mod permissions;
 pub mod process;

@@ -64,7 +64,7 @@ pub const ALL: [SettingSpec; 17] = [
     },
     SettingSpec {
         name: HUB_KEY_FILE,
-        default: "the one of `claude-mesh join`",
+        default: "the key that `claude-mesh join` stores",
         description: "the file with the access key for `CLAUDE_MESH_URL`, an absolute path; read from the same places",
         allowed_in_file: true,
     },

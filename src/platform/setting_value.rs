@@ -35,8 +35,12 @@ pub(super) fn require_absolute(
 
 /// Returns the path with a leading `~` replaced by the home folder.
 pub fn expand_home(path: &Path, home: &Path) -> PathBuf {
-    path.strip_prefix("~")
-        .map_or_else(|_| path.to_path_buf(), |rest| home.join(rest))
+    match path.strip_prefix("~") {
+        // Joining nothing would add a slash.
+        Ok(rest) if rest.as_os_str().is_empty() => home.to_path_buf(),
+        Ok(rest) => home.join(rest),
+        Err(_) => path.to_path_buf(),
+    }
 }
 
 /// Returns the sets of tools in a value; a fault if one is unknown.

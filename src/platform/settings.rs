@@ -296,14 +296,14 @@ impl Layers<'_> {
 
     /// Returns the hub that is set, and the settings of one that do not count.
     fn hub(&self, home: &Path, mesh_home: &Path, config_dir: &Path) -> Result<FoundHub, Fault> {
-        let sources = hub_setting::Sources {
+        hub_setting::Sources {
             environment: self.environment,
             files: &self.files,
             home,
             mesh_home,
             config_dir,
-        };
-        sources.read()
+        }
+        .read()
     }
 
     /// Returns the path that a setting names, and where it is set.

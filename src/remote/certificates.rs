@@ -2,6 +2,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
@@ -11,10 +12,12 @@ use tokio_rustls::rustls::crypto::{
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
+    SignatureScheme,
 };
 
 use crate::remote::hub_error::HubError;
+use crate::remote::refused_certificate::RefusedCertificate;
 
 /// Returns the configuration of TLS for a hub. The certificates of the system are read only for https.
 pub(super) fn client_config(url: &str, pinned: Option<&Path>) -> Result<ClientConfig, HubError> {
@@ -22,48 +25,85 @@ pub(super) fn client_config(url: &str, pinned: Option<&Path>) -> Result<ClientCo
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| HubError::UnusableUrl(error.to_string()))?;
-    let Some(path) = pinned else {
-        let mut roots = RootCertStore::empty();
-        if url.starts_with("https://") {
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
-        }
-        return Ok(builder.with_root_certificates(roots).with_no_client_auth());
+    if !url.starts_with("https://") {
+        let no_roots = RootCertStore::empty();
+        return Ok(builder
+            .with_root_certificates(no_roots)
+            .with_no_client_auth());
+    }
+    let rule = match pinned {
+        Some(path) => Rule::Pinned(read_certificate(path)?),
+        None => Rule::System(system_verifier(Arc::clone(&provider))?),
     };
-    let unusable =
-        |problem: String| HubError::UnusableCertificate(format!("{}: {problem}", path.display()));
-    let certificate =
-        CertificateDer::from_pem_file(path).map_err(|error| unusable(error.to_string()))?;
-    let verifier = PinnedCertificate {
-        certificate,
-        provider,
-    };
+    let verifier = HubVerifier { rule, provider };
     Ok(builder
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth())
 }
 
-/// Accepts one certificate, whatever names it has: who pinned it knows whose it is.
+fn read_certificate(path: &Path) -> Result<CertificateDer<'static>, HubError> {
+    CertificateDer::from_pem_file(path)
+        .map_err(|error| HubError::UnusableCertificate(format!("{}: {error}", path.display())))
+}
+
+/// Returns the rules of the system: its certificates, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+fn system_verifier(provider: Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, HubError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    verifier.map_err(|error| {
+        HubError::UnusableCertificate(format!("this machine trusts no issuer ({error})"))
+    })
+}
+
+/// Which certificates are accepted.
 #[derive(Debug)]
-struct PinnedCertificate {
-    certificate: CertificateDer<'static>,
+enum Rule {
+    /// This one, whatever names it has: who pinned it knows whose it is.
+    Pinned(CertificateDer<'static>),
+    System(Arc<WebPkiServerVerifier>),
+}
+
+/// Checks the certificate of a hub, and describes one that it refuses.
+#[derive(Debug)]
+struct HubVerifier {
+    rule: Rule,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for PinnedCertificate {
+impl ServerCertVerifier for HubVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if end_entity.as_ref() == self.certificate.as_ref() {
-            return Ok(ServerCertVerified::assertion());
-        }
-        Err(CertificateError::ApplicationVerificationFailure.into())
+        let refused = match &self.rule {
+            Rule::Pinned(pinned) if pinned.as_ref() == end_entity.as_ref() => {
+                return Ok(ServerCertVerified::assertion());
+            }
+            Rule::Pinned(pinned) => RefusedCertificate::not_pinned(end_entity, pinned),
+            Rule::System(verifier) => {
+                let outcome = verifier.verify_server_cert(
+                    end_entity,
+                    intermediates,
+                    server_name,
+                    ocsp_response,
+                    now,
+                );
+                match outcome {
+                    Err(Error::InvalidCertificate(problem)) => {
+                        RefusedCertificate::by_rules(&problem, end_entity, server_name)
+                    }
+                    other => return other,
+                }
+            }
+        };
+        Err(CertificateError::Other(OtherError(Arc::new(refused))).into())
     }
 
     fn verify_tls12_signature(

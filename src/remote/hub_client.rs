@@ -1,11 +1,12 @@
 //! The HTTP client of a hub: one for a program, with its key, kept connections, and errors that say what to do.
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::{Method, Request, Response, header};
+use hyper::{HeaderMap, Method, Request, Response, header};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -15,26 +16,36 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::mesh::REMOTE_REVISION;
+use crate::model::key_text::id_of_key_text;
 use crate::platform::hub_location::HubLocation;
 use crate::platform::{file, permissions};
 use crate::remote::certificates;
 use crate::remote::hub_error::HubError;
+use crate::remote::resolver::Resolver;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection that is not used is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// After which time without an answer the system gives a connection up.
+/// After which time without anything the system asks whether the other side is there, and how often it asks again.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+/// After which time without an acknowledgement the system gives a connection up.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a request may take; longer than a hub tries to write to a file that is locked.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the check of a URL may take.
+const VERIFY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest response that is read, in bytes.
 const RESPONSE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The longest key in a key file, in bytes.
 const KEY_BYTES_MAX: u64 = 1024;
 
-/// A client of one hub. It follows no redirect and uses no proxy.
+/// A client of one hub. It follows no redirect. It uses no proxy, also if `HTTPS_PROXY` is set: that is often set for one program,
+/// and a proxy ends the held requests of a session early.
 pub(super) struct HubClient {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>,
     url: String,
+    key_id: String,
     authorization: header::HeaderValue,
 }
 
@@ -69,11 +80,12 @@ impl HubClient {
         let mut authorization = header::HeaderValue::from_str(&format!("Bearer {key}"))
             .map_err(|_| HubError::UnusableKey("it has characters that no key has".into()))?;
         authorization.set_sensitive(true);
-        let mut connector = HttpConnector::new();
+        let mut connector = HttpConnector::new_with_resolver(Resolver::new());
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_keepalive(Some(Duration::from_secs(5)));
+        connector.set_keepalive(Some(KEEPALIVE));
+        connector.set_keepalive_interval(Some(KEEPALIVE));
         #[cfg(target_os = "linux")]
         connector.set_tcp_user_timeout(Some(USER_TIMEOUT));
         let connector = HttpsConnectorBuilder::new()
@@ -88,6 +100,9 @@ impl HubClient {
         Ok(Self {
             client,
             url: url.to_owned(),
+            key_id: id_of_key_text(key)
+                .map(|id| id.to_string())
+                .unwrap_or_default(),
             authorization,
         })
     }
@@ -96,10 +111,15 @@ impl HubClient {
         &self.url
     }
 
+    /// Returns the id of the key, which its text begins with.
+    pub(super) fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
     /// Asks the hub what it is: checks URL, certificate, key and revision.
     pub(super) async fn describe(&self) -> Result<HubDescription, HubError> {
-        let response = self.send(Method::GET, "/v1/remote", None, &[]).await?;
-        self.json(response).await
+        let described = self.call(Method::GET, "/v1/remote", None).await;
+        described.map_err(|error| error.of_missing_route(&self.url))
     }
 
     /// Sends a request and returns the body of its response.
@@ -109,27 +129,60 @@ impl HubClient {
         path: &str,
         body: Option<&Value>,
     ) -> Result<T, HubError> {
-        let response = self.send(method, path, body, &[]).await?;
-        self.json(response).await
+        let request = HubRequest {
+            method,
+            path,
+            body,
+            headers: &[],
+            within: REQUEST_TIMEOUT,
+        };
+        self.read(&request).await
     }
 
-    /// Sends a request. Returns the response, whose body is not read yet; an error if the hub refuses it.
-    pub(super) async fn send(
+    /// Sends a request and returns the body of its response, which must have come in time.
+    pub(super) async fn read<T: DeserializeOwned>(
         &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-        headers: &[(&str, &str)],
+        request: &HubRequest<'_>,
+    ) -> Result<T, HubError> {
+        self.exchange(request).await?.json(&self.url)
+    }
+
+    /// Sends a request and returns its response, which must have come in time.
+    pub(super) async fn exchange(&self, request: &HubRequest<'_>) -> Result<HubAnswer, HubError> {
+        let reading = async {
+            let response = self.request(request).await?;
+            Ok(HubAnswer {
+                headers: response.headers().clone(),
+                body: self.body(response).await?,
+            })
+        };
+        let read = tokio::time::timeout(request.within, reading).await;
+        read.unwrap_or_else(|_| Err(self.no_answer(request)))
+    }
+
+    /// Sends a request. Returns the response when it has begun in time, with a body that is not read yet.
+    pub(super) async fn open(
+        &self,
+        request: &HubRequest<'_>,
     ) -> Result<Response<Incoming>, HubError> {
+        let opened = tokio::time::timeout(request.within, self.request(request)).await;
+        opened.unwrap_or_else(|_| Err(self.no_answer(request)))
+    }
+
+    fn no_answer(&self, request: &HubRequest<'_>) -> HubError {
+        HubError::no_answer(&self.url, request.within.as_secs())
+    }
+
+    async fn request(&self, asked: &HubRequest<'_>) -> Result<Response<Incoming>, HubError> {
         let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url))
+            .method(&asked.method)
+            .uri(format!("{}{}", self.url, asked.path))
             .header(header::AUTHORIZATION, self.authorization.clone())
             .header("claude-mesh-revision", REMOTE_REVISION.to_string());
-        for (name, value) in headers {
+        for (name, value) in asked.headers {
             request = request.header(*name, *value);
         }
-        let body = match body {
+        let body = match asked.body {
             Some(body) => {
                 request = request.header(header::CONTENT_TYPE, "application/json");
                 Bytes::from(body.to_string())
@@ -140,33 +193,55 @@ impl HubClient {
             .body(Full::new(body))
             .map_err(|error| HubError::UnusableUrl(error.to_string()))?;
         let response = self.client.request(request).await;
-        let response = response.map_err(|error| HubError::of_connection(&self.url, &error))?;
-        if response.status().is_success() {
+        let response = response.map_err(|error| HubError::of_connection(&self.url, error))?;
+        let status = response.status();
+        if status.is_success() {
             return Ok(response);
         }
-        let status = response.status();
+        let location = response.headers().get(header::LOCATION).cloned();
+        let body = self.body(response).await?;
         Err(HubError::of_response(
             &self.url,
             status,
-            &self.body(response).await?,
+            location.as_ref(),
+            &body,
         ))
     }
 
-    async fn json<T: DeserializeOwned>(&self, response: Response<Incoming>) -> Result<T, HubError> {
-        let body = self.body(response).await?;
-        serde_json::from_slice(&body).map_err(|_| HubError::NotAHub(self.url.clone()))
-    }
-
-    /// Reads the body of a response.
-    pub(super) async fn body(&self, response: Response<Incoming>) -> Result<Bytes, HubError> {
-        let body = http_body_util::Limited::new(response.into_body(), RESPONSE_BYTES_MAX);
+    async fn body(&self, response: Response<Incoming>) -> Result<Bytes, HubError> {
+        let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX);
         let collected = body.collect().await;
         let collected = collected.map_err(|error| HubError::Broken {
             url: self.url.clone(),
             problem: error.to_string(),
+            source: Some(error.into()),
         })?;
         Ok(collected.to_bytes())
     }
+}
+
+/// What a hub has answered.
+pub(super) struct HubAnswer {
+    pub(super) headers: HeaderMap,
+    body: Bytes,
+}
+
+impl HubAnswer {
+    /// Returns the JSON in it.
+    pub(super) fn json<T: DeserializeOwned>(&self, url: &str) -> Result<T, HubError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| HubError::not_a_hub(url, &format!("unusable answer: {error}")))
+    }
+}
+
+/// A request to a hub.
+pub(super) struct HubRequest<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    pub(super) body: Option<&'a Value>,
+    pub(super) headers: &'a [(&'a str, &'a str)],
+    /// The time that the answer may take.
+    pub(super) within: Duration,
 }
 
 /// Reads the key of a file that only its owner can read.
@@ -181,6 +256,11 @@ fn read_key(path: &Path) -> Result<String, HubError> {
         .metadata()
         .map_err(|error| unusable(error.to_string()))?;
     permissions::check_owner_and_mode(path, &metadata).map_err(|fault| unusable(fault.message))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let problem = format!("others can read it (mode {mode:o}); `chmod 600` makes it yours");
+        return Err(unusable(problem));
+    }
     let mut key = String::new();
     file.take(KEY_BYTES_MAX)
         .read_to_string(&mut key)
@@ -192,7 +272,7 @@ fn read_key(path: &Path) -> Result<String, HubError> {
     Ok(key.to_owned())
 }
 
-/// Checks a URL and a key before they are stored. Blocks.
+/// Checks a URL and a key before they are stored. Blocks, for at most some seconds.
 pub fn verify(
     url: &str,
     key: &str,
@@ -204,12 +284,7 @@ pub fn verify(
         .map_err(|error| HubError::UnusableUrl(error.to_string()))?;
     let client = HubClient::with_key(url, key.trim(), certificate)?;
     runtime.block_on(async {
-        let described = tokio::time::timeout(2 * CONNECT_TIMEOUT, client.describe()).await;
-        described.unwrap_or_else(|_| {
-            Err(HubError::Unreachable {
-                url: url.to_owned(),
-                problem: "it does not answer".into(),
-            })
-        })
+        let described = tokio::time::timeout(VERIFY_TIMEOUT, client.describe()).await;
+        described.unwrap_or_else(|_| Err(HubError::no_answer(url, VERIFY_TIMEOUT.as_secs())))
     })
 }

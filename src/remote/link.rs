@@ -15,12 +15,15 @@ use crate::platform::{Clock, Settings, SystemClock};
 use crate::remote::hub_client::HubClient;
 use crate::remote::hub_error::HubError;
 use crate::remote::mirror::SessionMirror;
+use crate::remote::unsettled::UnsettledCalls;
 use crate::remote::waiting_hook::WaitingHook;
 
 /// The name of the program in the fault log.
 pub(super) const PROGRAM: &str = "claude-mesh-remote";
 /// The longest pause between two tries to reach the hub.
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// The pause after a refusal that somebody must end, such as that of a key.
+const PAUSE_REFUSED: Duration = Duration::from_secs(30);
 /// The first pause.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 
@@ -42,6 +45,12 @@ pub(super) struct Link {
     pub(super) queued: Notify,
     /// The waiting hook beside the client.
     pub(super) waiting_hook: WaitingHook,
+    /// The calls whose outcome is not known.
+    pub(super) unsettled: UnsettledCalls,
+    /// Notified when a reply is kept in the spool.
+    pub(super) spooled: Notify,
+    /// What the model is notified with the next result.
+    notes: Mutex<Vec<String>>,
     /// Changes with each snapshot.
     snapshots: watch::Sender<u64>,
     /// Since when the hub is out of reach, in wall milliseconds, and why.
@@ -64,6 +73,9 @@ impl Link {
             registering: tokio::sync::Mutex::new(()),
             queued: Notify::new(),
             waiting_hook: WaitingHook::default(),
+            unsettled: UnsettledCalls::default(),
+            spooled: Notify::new(),
+            notes: Mutex::default(),
             snapshots: watch::Sender::new(0),
             unreachable: watch::Sender::new(None),
         }
@@ -146,7 +158,7 @@ impl Link {
         self.snapshots.subscribe()
     }
 
-    /// Returns when a snapshot has come that includes so many calls of the session.
+    /// Returns when a snapshot has come that includes a number of calls of the session.
     pub(super) async fn wait_for_snapshot_of(&self, calls: u64) {
         let mut snapshots = self.snapshots();
         while self.mirror().calls() < calls && snapshots.changed().await.is_ok() {}
@@ -158,20 +170,41 @@ impl Link {
             .send_if_modified(|since| since.take().is_some());
     }
 
-    /// Records that the hub is out of reach.
+    /// Records that the hub is out of reach, or refuses this program.
     pub(super) fn not_reached(&self, error: &HubError) {
         self.unreachable.send_if_modified(|since| {
-            let is_new = since.is_none();
-            if is_new {
-                *since = Some((self.clock.now().wall_ms, error.clone()));
-            }
-            is_new
+            let began_ms = match since {
+                None => self.clock.now().wall_ms,
+                Some((_, known)) if known.is_out_of_reach() == error.is_out_of_reach() => {
+                    return false;
+                }
+                Some((began_ms, _)) => *began_ms,
+            };
+            *since = Some((began_ms, error.clone()));
+            true
         });
     }
 
     /// Returns since when the hub is out of reach, in wall milliseconds, and why.
     pub(super) fn unreachable(&self) -> Option<(i64, HubError)> {
         self.unreachable.borrow().clone()
+    }
+
+    /// Returns a signal for each change of whether the hub is in reach.
+    pub(super) fn reachability(&self) -> watch::Receiver<Option<(i64, HubError)>> {
+        self.unreachable.subscribe()
+    }
+
+    /// Adds what the model is notified with the next result.
+    pub(super) fn add_note(&self, note: String) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.push(note);
+    }
+
+    /// Takes what the model is notified with a result.
+    pub(super) fn take_notes(&self) -> Vec<String> {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *notes)
     }
 
     /// Says that something is to be sent to the hub.
@@ -196,6 +229,15 @@ impl Link {
 pub(super) fn next_pause(failures: u32) -> Duration {
     let pause = PAUSE_MIN * 2_u32.saturating_pow(failures.min(10));
     with_jitter(pause.min(PAUSE_MAX))
+}
+
+/// Returns the pause after a failure of what runs as long as the program.
+pub(super) fn pause_after(error: &HubError, failures: u32) -> Duration {
+    if error.is_transient() || error.is_session_ended() {
+        next_pause(failures)
+    } else {
+        PAUSE_REFUSED
+    }
 }
 
 fn with_jitter(pause: Duration) -> Duration {

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod call;
+mod call_wait;
 mod certificates;
 mod hook_answer;
 mod hook_socket;
@@ -19,14 +20,21 @@ mod mirror_state;
 #[cfg(test)]
 mod mirror_tests;
 mod program;
+mod refused_certificate;
 mod registration;
+mod resolver;
 mod server;
+mod spool;
+mod spool_sender;
 mod stream;
+mod undelivered;
+mod unsettled;
 mod verb_queue;
 mod verb_sender;
 mod waiting_hook;
 mod wake;
 
 pub use hub_client::{HubDescription, verify};
-pub use hub_error::HubError;
+pub use hub_error::{HubError, HubRefusal};
 pub use program::run;
+pub use spool::{SpooledReplies, spooled_replies};

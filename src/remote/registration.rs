@@ -13,7 +13,7 @@ use crate::platform::process::{self, ProcessKey};
 use crate::platform::project_facts::ProjectFacts;
 use crate::platform::{Clock, Settings};
 use crate::remote::hub_error::HubError;
-use crate::remote::link::Link;
+use crate::remote::link::{Link, pause_after};
 
 /// The pauses before each search for the registry file. After the last one that is left to the first tool call.
 const SESSION_SEARCH_DELAYS_MS: [u64; 10] = [0, 15, 30, 60, 120, 250, 500, 1_000, 2_000, 5_000];
@@ -27,10 +27,17 @@ pub(super) async fn register_when_session_found(link: Arc<Link>, agent: String) 
     for delay_ms in SESSION_SEARCH_DELAYS_MS {
         tokio::time::sleep(Duration::from_millis(delay_ms)).await;
         if find_session(&link.settings).is_some() {
-            // If it fails, the stream tries again.
-            let _ = ensure_registered(&link, &agent).await;
-            return;
+            return register(&link, &agent).await;
         }
+    }
+}
+
+/// Tries to register until the session is registered.
+async fn register(link: &Link, agent: &str) {
+    let mut failures = 0;
+    while let Err(error) = ensure_registered(link, agent).await {
+        failures += 1;
+        tokio::time::sleep(pause_after(&error, failures)).await;
     }
 }
 
@@ -49,9 +56,12 @@ pub(super) async fn ensure_registered(link: &Link, agent: &str) -> Result<Sessio
     let joined: Result<RemoteJoined, HubError> = client
         .call(Method::POST, "/v1/remote/sessions", Some(&body))
         .await;
+    let joined = joined.map_err(|error| error.of_missing_route(client.url()));
     let joined = joined.inspect_err(|error| {
         link.not_reached(error);
-        link.forget_client();
+        if !error.is_transient() {
+            link.forget_client();
+        }
     })?;
     link.reached();
     link.mirror().begin(joined.session, joined.applied_verb);

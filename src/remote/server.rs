@@ -13,9 +13,9 @@ use tokio::sync::watch;
 use crate::mcp::{self, ToolBackend};
 use crate::model::Refusal;
 use crate::platform::{Fault, clock::rfc3339};
-use crate::remote::call::{self, CallOutcome};
+use crate::remote::call::{CallOutcome, ToolCall};
 use crate::remote::link::Link;
-use crate::remote::{arguments, registration, stream, verb_sender};
+use crate::remote::{arguments, registration, spool_sender, stream, undelivered, verb_sender};
 use crate::tools::{self, JsonObject};
 
 /// A waiting call sends progress this often.
@@ -73,6 +73,8 @@ impl ToolBackend for RemoteServer {
         tokio::spawn(stream::follow(link, name));
         let (link, _) = start();
         tokio::spawn(verb_sender::send_verbs(link));
+        let (link, _) = start();
+        tokio::spawn(spool_sender::send_spooled(link));
     }
 
     fn tools(&self, _: &RequestContext<RoleServer>) -> Vec<Tool> {
@@ -105,18 +107,54 @@ impl ToolBackend for RemoteServer {
         };
         let agent = agent(context);
         let _waiting = WaitingCall::begin(link);
-        let mut stdin_closed = self.stdin_closed.clone();
-        let outcome = tokio::select! {
-            outcome = call::call(link, &agent, tool, &arguments) => outcome,
-            never = report_progress(link, context) => match never {},
-            // The hub sees that the request has ended, and ends its wait.
-            () = context.ct.cancelled() => return Ok(mcp::failure(&Value::Null)),
-            _ = stdin_closed.wait_for(|closed| *closed) => return Ok(mcp::failure(&Value::Null)),
+        let repeated = link
+            .unsettled
+            .take_key(*link.session().borrow(), (name, &arguments));
+        let call = ToolCall {
+            link,
+            agent: &agent,
+            tool,
+            arguments: &arguments,
+            key: &repeated.unwrap_or_else(|| ulid::Ulid::generate().to_string()),
         };
-        Ok(match outcome {
-            CallOutcome::Result(body) => mcp::result_of(Ok(body)),
-            CallOutcome::Refused(body) => mcp::failure(&body),
-        })
+        let mut stdin_closed = self.stdin_closed.clone();
+        let gone = async {
+            let _ = stdin_closed.wait_for(|closed| *closed).await;
+        };
+        // It lives until a cancelled call has ended at the hub, which gives up a call whose request has ended.
+        let mut running = std::pin::pin!(run(&call));
+        let result = tokio::select! {
+            result = &mut running => result,
+            never = report_progress(link, context) => match never {},
+            () = context.ct.cancelled() => {
+                call.cancel().await;
+                mcp::failure(&Value::Null)
+            }
+            () = gone => mcp::failure(&Value::Null),
+        };
+        Ok(result)
+    }
+}
+
+/// Runs a call. Its result also says what has become of earlier calls, if that was not known.
+async fn run(call: &ToolCall<'_>) -> CallToolResult {
+    let link = call.link;
+    for note in undelivered::look_up(link).await {
+        link.add_note(note);
+    }
+    let (mut body, is_error) = match call.run().await {
+        CallOutcome::Result(body) => (body, false),
+        CallOutcome::Refused(body) => (body, true),
+        CallOutcome::Undelivered(undelivered) => (undelivered::error_of(call, undelivered), true),
+    };
+    let notes = link.take_notes();
+    if let (Value::Object(body), false) = (&mut body, notes.is_empty()) {
+        body.insert("notes".into(), notes.into());
+    }
+    if is_error {
+        mcp::failure(&body)
+    } else {
+        mcp::result_of(Ok(body))
     }
 }
 
@@ -126,8 +164,10 @@ async fn report_progress(
     context: &RequestContext<RoleServer>,
 ) -> std::convert::Infallible {
     let mut number = 0;
+    let mut reachability = link.reachability();
     loop {
-        tokio::time::sleep(PROGRESS_INTERVAL).await;
+        // At once when the hub gets out of reach or comes back.
+        let _ = tokio::time::timeout(PROGRESS_INTERVAL, reachability.changed()).await;
         number += 1;
         let message = match link.unreachable() {
             None => format!("waiting, through {}", link.hub.url),

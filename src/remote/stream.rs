@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use crate::mesh::{SessionSnapshot, SnapshotClock};
 use crate::platform::id::SessionId;
+use crate::remote::hub_client::{HubRequest, REQUEST_TIMEOUT};
 use crate::remote::hub_error::HubError;
-use crate::remote::link::{Link, next_pause};
+use crate::remote::link::{Link, next_pause, pause_after};
 use crate::remote::{registration, wake};
 
 /// After this time without anything, not even a comment, the connection is dead.
@@ -28,13 +29,17 @@ pub(super) async fn follow(link: Arc<Link>, agent: String) {
     let mut failures = 0;
     loop {
         match follow_once(&link, &agent).await {
-            Ok(()) => failures = 0,
+            // The hub ends, or wants the stream to begin again.
+            Ok(()) => {
+                failures = 0;
+                tokio::time::sleep(next_pause(failures)).await;
+            }
             Err(error) => {
                 link.not_reached(&error);
                 failures += 1;
+                tokio::time::sleep(pause_after(&error, failures)).await;
             }
         }
-        tokio::time::sleep(next_pause(failures)).await;
     }
 }
 
@@ -43,7 +48,14 @@ async fn follow_once(link: &Arc<Link>, agent: &str) -> Result<(), HubError> {
     let session = registration::ensure_registered(link, agent).await?;
     let client = link.client()?;
     let path = format!("/v1/remote/sessions/{session}/stream");
-    let response = client.send(Method::GET, &path, None, &[]).await;
+    let request = HubRequest {
+        method: Method::GET,
+        path: &path,
+        body: None,
+        headers: &[],
+        within: REQUEST_TIMEOUT,
+    };
+    let response = client.open(&request).await;
     let response = response.inspect_err(|error| {
         if error.is_session_ended() {
             link.session_ended(session);
@@ -58,6 +70,7 @@ async fn follow_once(link: &Arc<Link>, agent: &str) -> Result<(), HubError> {
     };
     while let Some((event, data)) = frames.next(client.url()).await? {
         link.mirror().record_contact();
+        link.reached();
         handle(link, session, &event, &data);
     }
     Ok(())
@@ -115,6 +128,7 @@ impl Frames {
         let broken = |problem: &str| HubError::Broken {
             url: url.to_owned(),
             problem: problem.to_owned(),
+            source: None,
         };
         loop {
             if let Some(end) = find(&self.buffer, b"\n\n") {

@@ -3,7 +3,6 @@
 //! Nothing is dropped because the hub is out of reach or refuses the key: it is sent again. Only a verb that the hub cannot
 //! carry out is dropped, and logged.
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -11,12 +10,9 @@ use serde_json::{Value, json};
 use crate::platform::fault_log;
 use crate::platform::id::SessionId;
 use crate::remote::hub_error::HubError;
-use crate::remote::link::{Link, PROGRAM, next_pause};
+use crate::remote::link::{Link, PROGRAM, pause_after};
 use crate::remote::mirror::ClientFacts;
 use crate::remote::verb_queue::NumberedVerb;
-
-/// The pause before the next try if the hub refuses the key: somebody has to change something first.
-const PAUSE_REFUSED: Duration = Duration::from_secs(30);
 
 /// Sends what is queued for as long as the program runs.
 pub(super) async fn send_verbs(link: Arc<Link>) {
@@ -26,14 +22,8 @@ pub(super) async fn send_verbs(link: Arc<Link>) {
             Ok(true) => failures = 0,
             Ok(false) => link.queued.notified().await,
             Err(error) => {
-                let is_passing = error.is_transient() || error.is_session_ended();
-                let pause = if is_passing {
-                    next_pause(failures)
-                } else {
-                    PAUSE_REFUSED
-                };
                 failures += 1;
-                tokio::time::sleep(pause).await;
+                tokio::time::sleep(pause_after(&error, failures)).await;
             }
         }
     }
@@ -136,7 +126,7 @@ impl Batch {
     }
 }
 
-/// Returns whether the hub refuses what was sent, whoever sends it.
+/// Returns whether the hub refuses what was sent, who sends it.
 fn is_refused(error: &HubError) -> bool {
     matches!(error, HubError::Refused(refusal) if refusal.status == StatusCode::BAD_REQUEST)
 }

@@ -281,7 +281,7 @@ fn check_disabling_settings(paths: &InstallPaths, file: &SettingsFile) -> Vec<Fi
             "disabledMcpjsonServers in {display_path} turns the project's server off"
         )));
     }
-    if file.sets_hub {
+    if file.hub_url.is_some() {
         findings.push(
             note(format!(
                 "{HUB_URL} in {display_path} has no effect: no file of a repository chooses a hub"

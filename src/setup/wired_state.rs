@@ -28,7 +28,7 @@ pub(crate) struct SettingsFile {
     pub(crate) server_rejected: bool,
     pub(crate) inbound_refused: bool,
     pub(crate) db_path: Option<String>,
-    pub(crate) sets_hub: bool,
+    pub(crate) hub_url: Option<Value>,
 }
 
 impl SettingsFile {
@@ -66,7 +66,7 @@ pub(crate) fn settings(
                 .and_then(Value::as_array)
                 .is_some_and(|names| names.iter().any(|name| name == SERVER_NAME)),
             inbound_refused: refuses_inbound(json.value(&[INBOX_POLICY_KEY.into()])?.as_ref()),
-            sets_hub: json.value(&["env".into(), HUB_URL.into()])?.is_some(),
+            hub_url: json.value(&["env".into(), HUB_URL.into()])?,
             db_path: json
                 .value(&["env".into(), "MESH_DB_PATH".into()])?
                 .map(|value| {

@@ -85,10 +85,9 @@ impl Tx<'_> {
                 "INSERT INTO access_key (id, kind, name, scope, hash, project, created_at_ms, expires_at_ms)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
-            .execute(params![
+            .run(params![
                 id, new.holder.kind(), new.holder.name(), new.scope.as_str(), hash, new.project, self.now.wall_ms, new.expires_at_ms
             ])
-            .map(drop)
     }
 
     /// Revokes a key. Returns false if it was revoked before.
@@ -106,7 +105,6 @@ impl Tx<'_> {
     pub(crate) fn touch_key(&self, id: KeyId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE access_key SET last_used_at_ms = ?2 WHERE id = ?1")?
-            .execute(params![id, self.now.wall_ms])
-            .map(drop)
+            .run(params![id, self.now.wall_ms])
     }
 }

@@ -9,8 +9,7 @@ impl Tx<'_> {
     pub(crate) fn insert_board_link(&self, hash: &[u8], expires_at_ms: i64) -> engine::Result<()> {
         self.sql
             .prepare_cached("INSERT INTO board_link (hash, expires_at_ms) VALUES (?1, ?2)")?
-            .execute(params![hash, expires_at_ms])
-            .map(drop)
+            .run(params![hash, expires_at_ms])
     }
 
     /// Marks a link as used. Returns why it cannot be used, or `None`.
@@ -32,7 +31,7 @@ impl Tx<'_> {
         }
         self.sql
             .prepare_cached("UPDATE board_link SET used_at_ms = ?2 WHERE hash = ?1")?
-            .execute(params![hash, self.now.wall_ms])?;
+            .run(params![hash, self.now.wall_ms])?;
         Ok(None)
     }
 }

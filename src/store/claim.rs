@@ -165,7 +165,7 @@ impl Tx<'_> {
                 "INSERT INTO claim (id, resource, mode, state, peer_id, session_id, note, lease_ms, boot, claimed_monotonic_ms, claimed_at_ms)
                  VALUES (?1, ?2, ?3, 'queued', ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
-            .execute(params![
+            .run(params![
                 id, new.resource, new.mode.as_str(), new.peer, new.session, new.note, new.lease_ms,
                 &*self.now.boot, self.now.monotonic_ms, self.now.wall_ms,
             ])?;
@@ -178,14 +178,13 @@ impl Tx<'_> {
             .prepare_cached(
                 "UPDATE claim SET mode = ?2, session_id = ?3, note = coalesce(?4, note), lease_ms = ?5, boot = ?6,
                      claimed_monotonic_ms = ?7, claimed_at_ms = ?8,
-                     lease_until_monotonic_ms = CASE state WHEN 'held' THEN ?7 + ?5 END
+                     lease_until_monotonic_ms = CASE state WHEN 'held' THEN CAST(?7 AS INTEGER) + ?5 END
                  WHERE id = ?1",
             )?
-            .execute(params![
+            .run(params![
                 id, new.mode.as_str(), new.session, new.note, new.lease_ms,
                 &*self.now.boot, self.now.monotonic_ms, self.now.wall_ms,
             ])
-            .map(drop)
     }
 
     /// Grants a claim with the next fencing token of its resource; its lease begins now. `notified` says that the session
@@ -198,7 +197,7 @@ impl Tx<'_> {
                      lease_until_monotonic_ms = ?4 + lease_ms, granted_at_ms = ?5, told = ?6
                  WHERE id = ?1",
             )?
-            .execute(params![
+            .run(params![
                 claim.id,
                 fencing_token,
                 &*self.now.boot,
@@ -213,24 +212,21 @@ impl Tx<'_> {
     pub(crate) fn mark_grant_notified(&self, id: ClaimId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE claim SET told = 1 WHERE id = ?1 AND told = 0")?
-            .execute([id])
-            .map(drop)
+            .run([id])
     }
 
     /// Replaces the note of a claim.
     pub(crate) fn set_claim_note(&self, id: ClaimId, note: &str) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE claim SET note = ?2 WHERE id = ?1")?
-            .execute(params![id, note])
-            .map(drop)
+            .run(params![id, note])
     }
 
     /// Deletes a claim or a ticket.
     pub(crate) fn delete_claim(&self, id: ClaimId) -> engine::Result<()> {
         self.sql
             .prepare_cached("DELETE FROM claim WHERE id = ?1")?
-            .execute([id])
-            .map(drop)
+            .run([id])
     }
 
     /// Returns the number of held claims in the mesh.
@@ -269,8 +265,7 @@ impl Tx<'_> {
     pub(crate) fn transfer_ticket(&self, id: ClaimId, session: SessionId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE claim SET session_id = ?2 WHERE id = ?1")?
-            .execute(params![id, session])
-            .map(drop)
+            .run(params![id, session])
     }
 
     /// Returns the tickets with which calls of a peer wait: id, resource and the session of the call.

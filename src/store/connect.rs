@@ -19,6 +19,8 @@ pub struct Options {
     pub lock_timeout: Duration,
     /// The program is a hook: it runs no migration and leaves checkpoints to others.
     pub hook: bool,
+    /// The time of a transaction on a database server is that of the caller. For tests with a clock of their own.
+    pub callers_time: bool,
 }
 
 impl Default for Options {
@@ -27,6 +29,7 @@ impl Default for Options {
             sync_full: false,
             lock_timeout: Duration::from_secs(15),
             hook: false,
+            callers_time: false,
         }
     }
 }

@@ -1,22 +1,14 @@
-//! The open database of a mesh: [`Store`] runs each operation as one short transaction and keeps the file small.
+//! The open database of a mesh: [`Store`] runs each operation as one short transaction.
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
-
-use super::busy_handler::{LockTimeout, install_busy_handler};
-use super::connect::{FAST_SECURE_DELETE, Options, configure, connect};
-use super::database_path::{check_folder, folder_of, with_suffix};
-use super::engine;
-use super::fault::{add_path, fault};
-use super::file_header::FileId;
-use super::migrate::migrate;
+use super::connect::Options;
+use super::engine::{self, Access, ServedDatabase};
+use super::file_database::FileDatabase;
 use super::schema::{self, Schema};
 use super::transaction::Tx;
-use super::{create, file_header};
-use crate::model::{Error, Result};
-use crate::platform::{Fault, Moment, permissions};
-use crate::store::wal::{CheckpointMode, WalPageCount, checkpoint};
+use crate::model::Result;
+use crate::platform::{Fault, Moment};
 
 /// A mark of a state of a database, as one open connection sees it.
 #[cfg(feature = "hub")]
@@ -31,15 +23,30 @@ pub struct ChangeMark {
 /// An open database.
 #[derive(Debug)]
 pub struct Store {
-    pub(super) connection: Connection,
+    pub(super) place: Place,
     path: PathBuf,
-    file: FileId,
     /// How often another file has taken the place of the first.
     replacements: u32,
     options: Options,
-    lock_timeout: LockTimeout,
-    wal_pages: WalPageCount,
-    pub(super) version: u32,
+}
+
+/// Where the mesh is.
+#[derive(Debug)]
+pub(super) enum Place {
+    File(FileDatabase),
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "this build has no client of a database server")
+    )]
+    Served(Served),
+}
+
+/// A mesh on a database server.
+#[derive(Debug)]
+pub(super) struct Served {
+    database: Box<dyn ServedDatabase>,
+    /// Whether the time of a transaction is that of the server. Tests set their own.
+    has_own_clock: bool,
 }
 
 impl Store {
@@ -55,57 +62,77 @@ impl Store {
         options: Options,
         schema: &Schema,
     ) -> std::result::Result<Self, Fault> {
-        let folder = folder_of(path);
-        if !folder.exists() {
-            permissions::create_folder(folder)?;
-        }
-        check_folder(folder)?;
-        if !create::exists(path)? {
-            create::create(path, schema)?;
-        }
-        let file = file_header::check(path)?;
-        let mut connection = connect(path)?;
-        let with_path = |error| fault(path, error);
-        let lock_timeout =
-            install_busy_handler(&mut connection, options.lock_timeout).map_err(with_path)?;
-        let wal_pages = configure(&mut connection, &options).map_err(with_path)?;
-        let version = migrate(&mut connection, path, schema, !options.hook)?;
         Ok(Self {
-            connection,
+            place: Place::File(FileDatabase::open(path, &options, schema)?),
             path: path.to_path_buf(),
-            file,
             replacements: 0,
             options,
-            lock_timeout,
-            wal_pages,
-            version,
         })
     }
 
-    /// Returns the path of the database.
+    /// Returns a store on a database server. `path` is the place of what is kept on this machine beside it.
+    #[cfg(feature = "postgres")]
+    pub(super) fn served(database: Box<dyn ServedDatabase>, path: &Path, options: Options) -> Self {
+        Self {
+            place: Place::Served(Served {
+                database,
+                has_own_clock: !options.callers_time,
+            }),
+            path: path.to_path_buf(),
+            replacements: 0,
+            options,
+        }
+    }
+
+    /// Returns the path of the database; of one on a server, the path whose neighbours are the files of this machine.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns the sizes of the database file and of its WAL in bytes.
-    pub fn sizes(&self) -> (u64, u64) {
-        let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
-        (size(&self.path), size(&with_suffix(&self.path, "-wal")))
+    /// Returns whether the database is on a server, so that a commit wakes sessions itself.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn is_served(&self) -> bool {
+        matches!(self.place, Place::Served(_))
+    }
+
+    #[cfg(test)]
+    pub(super) fn connection(&mut self) -> &mut rusqlite::Connection {
+        match &mut self.place {
+            Place::File(file) => &mut file.connection,
+            Place::Served(_) => panic!("it is not in a file"),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn version(&self) -> u32 {
+        match &self.place {
+            Place::File(file) => file.version,
+            Place::Served(served) => served.database.version(),
+        }
+    }
+
+    /// Returns the sizes of the database file and of its WAL in bytes. What a server keeps has no WAL of its own.
+    pub fn sizes(&mut self) -> (u64, u64) {
+        match &mut self.place {
+            Place::File(file) => file.sizes(),
+            Place::Served(served) => (served.database.size_bytes().unwrap_or(0), 0),
+        }
     }
 
     /// Changes how long a write waits for the lock. Returns the previous value.
     pub fn set_lock_timeout(&mut self, lock_timeout: Duration) -> Duration {
-        self.lock_timeout.set(lock_timeout);
+        if let Place::File(file) = &mut self.place {
+            file.set_lock_timeout(lock_timeout);
+        }
         std::mem::replace(&mut self.options.lock_timeout, lock_timeout)
     }
 
     /// Opens the database again if its path names another file now, or none. Returns whether it did.
     pub fn reopen_if_replaced(&mut self) -> std::result::Result<bool, Fault> {
-        let is_unchanged = self
-            .path
-            .metadata()
-            .is_ok_and(|metadata| FileId::of(&metadata) == self.file);
-        if is_unchanged {
+        let Place::File(file) = &self.place else {
+            return Ok(false);
+        };
+        if !file.is_replaced() {
             return Ok(false);
         }
         let replacements = self.replacements + 1;
@@ -120,90 +147,91 @@ impl Store {
         self.replacements
     }
 
-    /// Returns a mark of the state of the database: another one after any commit by any program.
+    /// Returns a mark of the state of the database: another one after any commit by any program. With a listener it is another
+    /// one as soon as this process has made or heard of the commit, and costs no question to the server.
     #[cfg(feature = "hub")]
-    pub(crate) fn change_mark(&self) -> std::result::Result<ChangeMark, Fault> {
-        let with_path = |error| fault(&self.path, error);
-        let mut statement = self
-            .connection
-            .prepare_cached("PRAGMA data_version")
-            .map_err(with_path)?;
-        Ok(ChangeMark {
-            replacements: self.replacements,
-            by_others: statement
-                .query_row([], |row| row.get(0))
-                .map_err(with_path)?,
-            own_changes: self.connection.total_changes(),
-        })
+    pub(crate) fn change_mark(&mut self) -> std::result::Result<ChangeMark, Fault> {
+        match &mut self.place {
+            Place::File(file) => {
+                let (by_others, own_changes) = file.change_counts()?;
+                Ok(ChangeMark {
+                    replacements: self.replacements,
+                    by_others,
+                    own_changes,
+                })
+            }
+            Place::Served(served) => {
+                let count = served.database.change_count();
+                let (is_received, count) = count.map_err(engine::EngineError::into_fault)?;
+                Ok(ChangeMark {
+                    replacements: u32::from(is_received),
+                    by_others: count,
+                    own_changes: 0,
+                })
+            }
+        }
     }
 
-    /// Runs an operation as one writing transaction, which is rolled back if the operation fails.
+    /// Runs an operation as one writing transaction, which is rolled back if the operation fails. On a server its time is that
+    /// of the server.
     pub fn write<T>(&mut self, now: Moment, operation: impl FnOnce(&Tx) -> Result<T>) -> Result<T> {
-        let path = &self.path;
-        let sql = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(|error| fault(path, error))?;
-        let tx = Tx::new(engine::Transaction::File(sql), now, self.version);
-        let outcome = operation(&tx).map_err(|error| add_path(path, error));
-        let secure_delete = tx.is_secure_delete_enabled();
-        let result = match outcome {
-            Ok(outcome) => tx
-                .commit()
-                .map(|()| outcome)
-                .map_err(|error| add_path(path, error.into())),
-            Err(error) => {
-                drop(tx);
-                Err(error)
+        match &mut self.place {
+            Place::File(file) => file.write(now, operation),
+            Place::Served(served) => {
+                let lock_timeout = self.options.lock_timeout;
+                served.run(now, Access::Write { lock_timeout }, |tx| {
+                    let outcome = operation(&tx)?;
+                    tx.commit()?;
+                    Ok(outcome)
+                })
             }
-        };
-        if secure_delete {
-            self.connection
-                .execute_batch(FAST_SECURE_DELETE)
-                .map_err(|error| fault(path, error))?;
         }
-        result
     }
 
     /// Runs a query on one state of the database.
     pub fn read<T>(&mut self, now: Moment, query: impl FnOnce(&Tx) -> Result<T>) -> Result<T> {
-        let path = &self.path;
-        let sql = self
-            .connection
-            .transaction()
-            .map_err(|error| fault(path, error))?;
-        query(&Tx::new(engine::Transaction::File(sql), now, self.version))
-            .map_err(|error| add_path(path, error))
+        match &mut self.place {
+            Place::File(file) => file.read(now, query),
+            Place::Served(served) => served.run(now, Access::Read, |tx| query(&tx)),
+        }
     }
 
     /// Copies the WAL into the file and refreshes the statistics of the query planner; for a server without work.
     pub fn checkpoint_and_optimize(&mut self) -> Result<()> {
-        self.connection
-            .execute_batch("PRAGMA wal_checkpoint(PASSIVE); PRAGMA optimize;")
-            .map_err(|error| self.error(error))
+        match &mut self.place {
+            Place::File(file) => file.checkpoint_and_optimize(),
+            Place::Served(served) => Ok(served.database.optimize()?),
+        }
     }
 
     /// Checkpoints a WAL that has become long. The commit before is durable without it, so a failure is ignored.
     pub(crate) fn checkpoint_if_wal_is_long(&mut self) {
-        if self.wal_pages.take_is_long() {
-            let _ = self.checkpoint(CheckpointMode::Restart);
+        if let Place::File(file) = &self.place {
+            file.checkpoint_if_wal_is_long();
         }
     }
 
-    pub(super) fn checkpoint(&self, mode: CheckpointMode) -> Result<bool> {
-        checkpoint(&self.connection, mode, &self.lock_timeout).map_err(|error| self.error(error))
-    }
-
-    /// Checks the whole file for damage, which is slow. Returns the first finding.
+    /// Checks the whole file for damage, which is slow. Returns the first finding. A database server checks its own.
     pub fn find_damage(&mut self) -> Result<Option<String>> {
-        let found: String = self
-            .connection
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(|error| self.error(error))?;
-        Ok((found != "ok").then_some(found))
+        match &self.place {
+            Place::File(file) => file.find_damage(),
+            Place::Served(_) => Ok(None),
+        }
     }
+}
 
-    pub(super) fn error(&self, error: rusqlite::Error) -> Error {
-        fault(&self.path, error).into()
+impl Served {
+    fn run<T>(
+        &mut self,
+        now: Moment,
+        access: Access,
+        operation: impl FnOnce(Tx) -> Result<T>,
+    ) -> Result<T> {
+        let version = self.database.version();
+        let begun = self.database.begin(access)?;
+        let now = if self.has_own_clock { begun.now } else { now };
+        let tx = Tx::new(engine::Transaction::Served(begun.transaction), now, version);
+        tx.know_last_id(begun.last_id);
+        operation(tx)
     }
 }

@@ -47,8 +47,7 @@ impl Tx<'_> {
                 "DELETE FROM showing WHERE session_id = ?1 AND (?2 OR turn NOT IN (?3, ?4))
                  AND (SELECT state FROM question WHERE id = question_id) <> 'open'",
             )?
-            .execute(params![session, except_turns.is_none(), now, previous])
-            .map(drop)
+            .run(params![session, except_turns.is_none(), now, previous])
     }
 
     /// Sets the turn of the deliveries that have none.
@@ -61,8 +60,7 @@ impl Tx<'_> {
             .prepare_cached(
                 "UPDATE showing SET turn = ?2 WHERE session_id = ?1 AND turn IS NULL AND times > 0",
             )?
-            .execute(params![session, turn])
-            .map(drop)
+            .run(params![session, turn])
     }
 
     /// Counts that the Stop hook continued a turn for a question. `first_of_turn` resets the count of the turn.
@@ -77,8 +75,7 @@ impl Tx<'_> {
                 "UPDATE showing SET stops = stops + 1, stops_in_turn = CASE WHEN ?3 THEN 1 ELSE stops_in_turn + 1 END
                  WHERE question_id = ?1 AND session_id = ?2",
             )?
-            .execute(params![id, session, first_of_turn])
-            .map(drop)
+            .run(params![id, session, first_of_turn])
     }
 
     /// Returns how often a question continued a turn, in all sessions.
@@ -97,7 +94,6 @@ impl Tx<'_> {
     ) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE showing SET interrupts = interrupts + 1, interrupted_at_ms = ?3 WHERE question_id = ?1 AND session_id = ?2")?
-            .execute(params![id, session, self.now.monotonic_ms])
-            .map(drop)
+            .run(params![id, session, self.now.monotonic_ms])
     }
 }

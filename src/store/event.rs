@@ -13,6 +13,9 @@ use crate::platform::id::{PeerId, SessionId};
 /// Entries that one read scans, whether they match or not. The next read continues after them.
 const SCAN_MAX: i64 = 100_000;
 
+const INSERT_EVENT: &str =
+    "INSERT INTO event (type, at_ms, by_peer, subject, data) VALUES (?1, ?2, ?3, ?4, ?5)";
+
 impl Tx<'_> {
     /// Appends an event.
     pub(crate) fn append_event(
@@ -22,8 +25,16 @@ impl Tx<'_> {
         subject: &str,
         data: &Value,
     ) -> engine::Result<()> {
-        self.append_event_of_type(kind.as_str().into(), by, subject, data)
-            .map(drop)
+        let kind = kind.as_str();
+        self.sql.prepare_cached(INSERT_EVENT)?.run(params![
+            kind,
+            self.now.wall_ms,
+            by,
+            subject,
+            data.to_string()
+        ])?;
+        self.appended_event_types.borrow_mut().push(kind.into());
+        Ok(())
     }
 
     /// Appends an event of any type, also of a project's own (`project.*`). Returns its number.
@@ -35,7 +46,7 @@ impl Tx<'_> {
         data: &Value,
     ) -> engine::Result<i64> {
         let seq = self.sql.insert_numbered(
-            "INSERT INTO event (type, at_ms, by_peer, subject, data) VALUES (?1, ?2, ?3, ?4, ?5)",
+            INSERT_EVENT,
             "seq",
             params![kind, self.now.wall_ms, by, subject, data.to_string()],
         )?;
@@ -241,8 +252,7 @@ impl Tx<'_> {
             .unzip();
         self.sql
             .prepare_cached("UPDATE session SET event_types = ?2, event_after = ?3 WHERE id = ?1")?
-            .execute(params![session, types, after])
-            .map(drop)
+            .run(params![session, types, after])
     }
 
     /// Replaces the data of a question's events; the entries stay. Returns their number.

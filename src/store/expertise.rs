@@ -2,7 +2,9 @@
 use rusqlite::params;
 
 use super::engine;
+use super::search_syntax::SearchSyntax;
 use super::transaction::Tx;
+use crate::model::memory::Term;
 use crate::platform::id::PeerId;
 
 impl Tx<'_> {
@@ -28,15 +30,31 @@ impl Tx<'_> {
         words: impl Iterator<Item = &'a str>,
         limit: u32,
     ) -> engine::Result<Vec<(String, String)>> {
-        // Words consist of letters and digits, so none contains a quotation mark.
-        let match_expression: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
-        self.sql
-            .prepare_cached(
+        let syntax = self.search_syntax();
+        let words = words.map(|word| {
+            syntax.term(&Term {
+                text: word.to_owned(),
+                prefix: false,
+            })
+        });
+        let any = syntax.any(words);
+        if any.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = match syntax {
+            SearchSyntax::Fts5 => {
                 "SELECT m.by_name, substr(m.text, 1, 2000) AS text FROM memory_words w JOIN memory m ON m.number = w.rowid
                  WHERE memory_words MATCH ?1 AND m.superseded_at_ms IS NULL AND (m.expires_at_ms IS NULL OR m.expires_at_ms > ?2)
-                 ORDER BY w.rowid DESC LIMIT ?3",
-            )?
-            .query_map(params![match_expression.join(" OR "), self.now.wall_ms, limit], |row| {
+                 ORDER BY w.rowid DESC LIMIT ?3"
+            }
+            SearchSyntax::TsQuery => {
+                "SELECT by_name, substr(text, 1, 2000) AS text FROM memory WHERE words @@ CAST(CAST(?1 AS TEXT) AS tsquery)
+                 AND superseded_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > ?2) ORDER BY number DESC LIMIT ?3"
+            }
+        };
+        self.sql
+            .prepare_cached(sql)?
+            .query_map(params![any, self.now.wall_ms, limit], |row| {
                 Ok((row.get("by_name")?, row.get("text")?))
             })?
             .collect()

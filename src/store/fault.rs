@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode as Code;
 
-use super::engine::{EngineError, ServedError};
+use super::engine::EngineError;
 use super::recovery_hints::recovery_hint;
 use crate::model::Error;
 use crate::platform::{Fault, FaultKind};
@@ -21,7 +21,7 @@ impl From<EngineError> for Error {
     fn from(error: EngineError) -> Self {
         let error = match error {
             EngineError::File(error) => error,
-            EngineError::Served(error) => return served_fault(error).into(),
+            served @ EngineError::Served(_) => return served.into_fault().into(),
         };
         let (kind, problem, hint) = classify(&error);
         Self::Fault(Fault::new(kind, problem, hint).with_source(StatementError(Arc::new(error))))
@@ -64,16 +64,6 @@ fn with_path(
         message: format!("cannot use {}: {problem}", path.display()),
         hint,
         source: Some(source),
-    }
-}
-
-/// The message of an error of a database server names the server already.
-pub(super) fn served_fault(error: Arc<ServedError>) -> Fault {
-    Fault {
-        kind: error.kind,
-        message: error.problem.clone(),
-        hint: error.hint.to_owned(),
-        source: Some(error),
     }
 }
 

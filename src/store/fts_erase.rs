@@ -9,6 +9,9 @@ use super::transaction::Tx;
 impl Tx<'_> {
     /// Starts to rewrite the word index and writes `pages` of it. Returns whether more is left.
     pub(crate) fn begin_fts_rebuild(&self, pages: i64) -> engine::Result<bool> {
+        if self.sql.file().is_none() {
+            return Ok(false);
+        }
         self.enable_secure_delete()?;
         // FTS5 does not rewrite a single segment; deleting and inserting one row makes a second one.
         let Some(number) = self.max_memory_number()? else {
@@ -18,7 +21,7 @@ impl Tx<'_> {
             "memory_words, rowid, text, key, tags) SELECT 'delete', number",
             "rowid, text, key, tags) SELECT number",
         ] {
-            self.sql.execute(
+            self.sql.run(
                 &format!(
                     "INSERT INTO memory_words ({row}, text, key, tags FROM memory WHERE number = ?1"
                 ),
@@ -41,12 +44,10 @@ impl Tx<'_> {
             None => "delete-all",
             Some(_) => "optimize",
         };
-        self.sql
-            .execute(
-                "INSERT INTO memory_words (memory_words) VALUES (?1)",
-                [command],
-            )
-            .map(drop)
+        self.sql.run(
+            "INSERT INTO memory_words (memory_words) VALUES (?1)",
+            [command],
+        )
     }
 
     fn max_memory_number(&self) -> engine::Result<Option<i64>> {
@@ -64,7 +65,7 @@ impl Tx<'_> {
                 .query_row("SELECT total_changes()", [], |row| row.get::<_, i64>(0))
         };
         let changes_before = changes()?;
-        self.sql.execute(
+        self.sql.run(
             "INSERT INTO memory_words (memory_words, rank) VALUES ('merge', ?1)",
             [pages],
         )?;
@@ -73,7 +74,7 @@ impl Tx<'_> {
 
     /// Returns whether the index has a prefix with which no stored word begins.
     pub(crate) fn has_stale_fts_prefix(&self) -> engine::Result<bool> {
-        if !self.schema_at_least(3) {
+        if !self.schema_at_least(3) || self.sql.file().is_none() {
             return Ok(false);
         }
         self.sql.execute_batch(

@@ -40,15 +40,13 @@ impl Tx<'_> {
     pub(crate) fn set_held_reason(&self, id: QuestionId, reason: &str) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE question SET held = ?2 WHERE id = ?1")?
-            .execute(params![id, reason])
-            .map(drop)
+            .run(params![id, reason])
     }
 
     /// Notes that a question is not held any more.
     pub(crate) fn clear_held_reason(&self, id: QuestionId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE question SET held = NULL WHERE id = ?1")?
-            .execute([id])
-            .map(drop)
+            .run([id])
     }
 }

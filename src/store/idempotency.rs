@@ -49,8 +49,7 @@ impl Tx<'_> {
                  ON CONFLICT (key_id, idempotency_key) DO UPDATE SET request_hash = excluded.request_hash, status = NULL, response = NULL,
                     at_ms = excluded.at_ms",
             )?
-            .execute(params![key, idempotency_key, request_hash, self.now.wall_ms])
-            .map(drop)
+            .run(params![key, idempotency_key, request_hash, self.now.wall_ms])
     }
 
     /// Stores the result of a request.
@@ -64,8 +63,7 @@ impl Tx<'_> {
             .prepare_cached(
                 "UPDATE idempotency SET status = ?3, response = ?4 WHERE key_id = ?1 AND idempotency_key = ?2",
             )?
-            .execute(params![key, idempotency_key, status, response])
-            .map(drop)
+            .run(params![key, idempotency_key, status, response])
     }
 
     /// Deletes a request that has no result.
@@ -78,8 +76,7 @@ impl Tx<'_> {
             .prepare_cached(
                 "DELETE FROM idempotency WHERE key_id = ?1 AND idempotency_key = ?2 AND status IS NULL",
             )?
-            .execute(params![key, idempotency_key])
-            .map(drop)
+            .run(params![key, idempotency_key])
     }
 
     /// Records with which events a request without a result was carried out: the number of the last event before it, and that
@@ -94,8 +91,7 @@ impl Tx<'_> {
             .prepare_cached(
                 "UPDATE idempotency SET response = ?3 WHERE key_id = ?1 AND idempotency_key = ?2",
             )?
-            .execute(params![key, idempotency_key, events])
-            .map(drop)
+            .run(params![key, idempotency_key, events])
     }
 
     /// Returns with which events a request without a result was carried out: those after the first number, up to the second.

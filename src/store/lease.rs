@@ -4,6 +4,7 @@ use rusqlite::params;
 use super::engine;
 use super::transaction::Tx;
 use crate::platform::id::{PeerId, SessionId};
+use crate::platform::process::ProcessKey;
 
 impl Tx<'_> {
     /// Sets until when a session of another host is served, in wall milliseconds. It is never shortened.
@@ -16,8 +17,7 @@ impl Tx<'_> {
             .prepare_cached(
                 "UPDATE session SET lease_until_ms = max(coalesce(lease_until_ms, 0), ?2), last_seen_at_ms = ?3 WHERE id = ?1 AND ended_at_ms IS NULL",
             )?
-            .execute(params![session, lease_until_ms, self.now.wall_ms])
-            .map(drop)
+            .run(params![session, lease_until_ms, self.now.wall_ms])
     }
 
     /// Returns whether a session of another host has not ended.
@@ -32,11 +32,10 @@ impl Tx<'_> {
     /// Extends the leases of all sessions that have not ended: while no hub ran, none of them could be renewed.
     pub(crate) fn extend_session_leases(&self, lease_until_ms: i64) -> engine::Result<()> {
         self.sql
-            .execute(
+            .run(
                 "UPDATE session SET lease_until_ms = ?1 WHERE lease_until_ms < ?1 AND ended_at_ms IS NULL",
                 [lease_until_ms],
             )
-            .map(drop)
     }
 
     /// Returns the number of the last verb of a session that was carried out; 0 if none was.
@@ -50,8 +49,7 @@ impl Tx<'_> {
     pub(crate) fn set_applied_verb(&self, session: SessionId, number: i64) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET applied_verb = ?2 WHERE id = ?1")?
-            .execute(params![session, number])
-            .map(drop)
+            .run(params![session, number])
     }
 
     /// Stores branch and commit of a project on another host, if they have changed.
@@ -65,19 +63,31 @@ impl Tx<'_> {
             .prepare_cached(
                 "UPDATE peer SET git_branch = ?2, git_head = ?3 WHERE id = ?1 AND (git_branch IS DISTINCT FROM ?2 OR git_head IS DISTINCT FROM ?3)",
             )?
-            .execute(params![peer, branch, head])
-            .map(drop)
+            .run(params![peer, branch, head])
     }
 
     /// Deletes the waits of a session that other processes than this one have recorded: a hub that has ended, or another one.
     pub(crate) fn delete_waits_of_other_processes(
         &self,
         session: SessionId,
-        pid: i32,
+        process: ProcessKey,
     ) -> engine::Result<()> {
         self.sql
-            .prepare_cached("DELETE FROM wait WHERE session_id = ?1 AND pid IS DISTINCT FROM ?2")?
-            .execute(params![session, pid])
+            .prepare_cached(
+                "DELETE FROM wait WHERE session_id = ?1 AND (pid IS DISTINCT FROM ?2 OR started IS DISTINCT FROM ?3)",
+            )?
+            .run(params![session, process.pid, process.started])
+    }
+
+    /// Stores the activity summary of a session of another host, as JSON; `None` removes it.
+    pub(crate) fn set_activity_summary(
+        &self,
+        session: SessionId,
+        summary: Option<&str>,
+    ) -> engine::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE session SET activity_summary = ?2 WHERE id = ?1")?
+            .execute(params![session, summary])
             .map(drop)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use rusqlite::params;
 
 use super::engine::{self, OptionalExtension, Params, Row};
+use super::memory_index::IndexedText;
 use super::transaction::Tx;
 use crate::model::memory::{MemoryScope, VERSIONS_MAX};
 use crate::platform::id::MemoryId;
@@ -12,8 +13,6 @@ use crate::platform::id::MemoryId;
 pub(crate) const MESH_SCOPE: &str = "*";
 /// The rowids of a scope: its memories are one range of the full-text indexes.
 const ROWIDS_PER_SCOPE: i64 = 1 << 32;
-/// Appended to each text in the trigram index, so that its last two characters begin a trigram too.
-const TRIGRAM_PADDING: &str = "\n\n";
 
 /// A version of a memory.
 #[expect(missing_docs, reason = "the other field names say it")]
@@ -91,6 +90,15 @@ impl Memory {
         }
     }
 
+    fn indexed(&self) -> IndexedText<'_> {
+        IndexedText {
+            number: self.number,
+            key: self.key.as_deref(),
+            tags: &self.tags,
+            text: &self.text,
+        }
+    }
+
     /// Returns whether it is the newest version of its key and has not expired.
     pub(crate) fn is_current(&self, now_ms: i64) -> bool {
         self.superseded.is_none() && self.expires_at_ms.is_none_or(|until_ms| until_ms > now_ms)
@@ -121,52 +129,36 @@ impl Tx<'_> {
                 "INSERT INTO memory (number, id, scope, key, version, by_name, at_ms, expires_at_ms, tags, text)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
-            .execute(params![
+            .run(params![
                 number, id, new.scope, new.key, new.version, new.by, self.now.wall_ms, new.expires_at_ms, tags, new.text
             ])?;
-        self.add_to_index(number, new.text, new.key, new.tags)?;
+        self.add_to_index(IndexedText {
+            number,
+            key: new.key,
+            tags: new.tags,
+            text: new.text,
+        })?;
         Ok(id)
-    }
-
-    fn add_to_index(
-        &self,
-        number: i64,
-        text: &str,
-        key: Option<&str>,
-        tags: &[String],
-    ) -> engine::Result<()> {
-        let tags = tags_json(tags);
-        self.sql
-            .prepare_cached(
-                "INSERT INTO memory_words (rowid, text, key, tags) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![number, text, key, tags])?;
-        self.sql
-            .prepare_cached("INSERT INTO memory_parts (rowid, text) VALUES (?1, ?2)")?
-            .execute(params![number, trigram_text(text, key, &tags)])
-            .map(drop)
     }
 
     /// Marks a version as replaced and removes it from the full-text indexes.
     pub(crate) fn supersede_memory(&self, old: &Memory, by: &str) -> engine::Result<()> {
-        self.remove_from_index(old)?;
+        self.remove_from_index(old.indexed())?;
         self.sql
             .prepare_cached(
                 "UPDATE memory SET superseded_by = ?2, superseded_at_ms = ?3 WHERE number = ?1",
             )?
-            .execute(params![old.number, by, self.now.wall_ms])
-            .map(drop)
+            .run(params![old.number, by, self.now.wall_ms])
     }
 
     /// Deletes a version, and its entry in the full-text index if it is the current one.
     pub(crate) fn delete_memory(&self, old: &Memory) -> engine::Result<()> {
         if old.superseded.is_none() {
-            self.remove_from_index(old)?;
+            self.remove_from_index(old.indexed())?;
         }
         self.sql
             .prepare_cached("DELETE FROM memory WHERE number = ?1")?
-            .execute([old.number])
-            .map(drop)
+            .run([old.number])
     }
 
     /// Deletes a memory with all its versions.
@@ -178,25 +170,6 @@ impl Tx<'_> {
                 .try_for_each(|version| self.delete_memory(version)),
             None => self.delete_memory(memory),
         }
-    }
-
-    /// The full-text indexes store no texts: to delete an entry, FTS5 must be given the text that was inserted.
-    fn remove_from_index(&self, old: &Memory) -> engine::Result<()> {
-        let tags = tags_json(&old.tags);
-        self.sql
-            .prepare_cached(
-                "INSERT INTO memory_words (memory_words, rowid, text, key, tags) VALUES ('delete', ?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![old.number, old.text, old.key, tags])?;
-        self.sql
-            .prepare_cached(
-                "INSERT INTO memory_parts (memory_parts, rowid, text) VALUES ('delete', ?1, ?2)",
-            )?
-            .execute(params![
-                old.number,
-                trigram_text(&old.text, old.key.as_deref(), &tags)
-            ])
-            .map(drop)
     }
 
     /// Returns all versions of a key, newest first.
@@ -283,8 +256,7 @@ impl Tx<'_> {
             return self
                 .sql
                 .prepare_cached("UPDATE memory SET scope = ?2 WHERE scope = ?1")?
-                .execute([from, to])
-                .map(drop);
+                .run([from, to]);
         };
         let all = self.memories_where("m.scope = ?1 ORDER BY m.number", [from])?;
         let mut taken_keys = BTreeSet::new();
@@ -317,15 +289,19 @@ impl Tx<'_> {
     ) -> engine::Result<()> {
         let number = self.next_memory_number(range)?;
         if old.superseded.is_none() {
-            self.remove_from_index(old)?;
+            self.remove_from_index(old.indexed())?;
         }
         self.sql
             .prepare_cached(
                 "UPDATE memory SET number = ?2, scope = ?3, key = ?4 WHERE number = ?1",
             )?
-            .execute(params![old.number, number, to, key])?;
+            .run(params![old.number, number, to, key])?;
         if old.superseded.is_none() {
-            self.add_to_index(number, &old.text, key, &old.tags)?;
+            self.add_to_index(IndexedText {
+                number,
+                key,
+                ..old.indexed()
+            })?;
         }
         Ok(())
     }
@@ -379,10 +355,4 @@ impl MemoryRange {
             last: scope * ROWIDS_PER_SCOPE + ROWIDS_PER_SCOPE - 1,
         }
     }
-}
-
-/// Returns the text of a memory in the trigram index. A change here requires a migration that rebuilds the index, because an
-/// entry is deleted by the text that was inserted.
-fn trigram_text(text: &str, key: Option<&str>, tags: &str) -> String {
-    [key.unwrap_or_default(), tags, text, TRIGRAM_PADDING].join("\n")
 }

@@ -1,13 +1,7 @@
 //! Searches memories by words (stemmed) and by parts of words, each at a bounded cost.
 //!
 //! Ranking reads every match, and a common word matches a third of all texts. So only the newest [`RANKED_MAX`] matches of a
-//! scope are ranked. The text of a user arrives as [`Term`]s and is quoted here, so none of its characters is an operator of
-//! FTS5.
-use std::fmt::Write;
-
-use rusqlite::types::Value;
-use rusqlite::{ToSql, params};
-
+//! scope are ranked. What differs between the engines is in `memory_index.rs` and `search_syntax.rs`.
 use super::engine;
 use super::memory::{Memory, MemoryRange};
 use super::transaction::Tx;
@@ -15,8 +9,6 @@ use crate::model::memory::{Query, Term, same_tag};
 
 /// The number of newest matches that are ranked.
 const RANKED_MAX: u32 = 300;
-/// The number of trigrams by which a term of one or two characters is searched.
-const TRIGRAMS_MAX: u32 = 400;
 
 /// A memory that was found, with its score; the score is 0 if only a part of a word matched.
 #[expect(missing_docs, reason = "the field name says it")]
@@ -35,7 +27,7 @@ pub(crate) struct MemorySearch<'a> {
     pub(crate) limit: usize,
 }
 
-/// FTS5 expressions of terms by the index that they are searched in.
+/// Expressions of terms by the index that they are searched in.
 #[derive(Debug, Default)]
 struct TermsByIndex {
     partials: Vec<String>,
@@ -50,10 +42,11 @@ impl Tx<'_> {
         range: MemoryRange,
         search: MemorySearch,
     ) -> engine::Result<Vec<MemoryMatch>> {
-        let query = search.query;
-        let unwanted = join_terms(&query.unwanted, " OR ");
-        let all = with_tags(&join_terms(&query.wanted, " AND "), search.tags);
-        let mut found = self.search_by_words(range, &excluding(&all, &unwanted), search)?;
+        let (query, syntax) = (search.query, self.search_syntax());
+        let unwanted = syntax.any_term(&query.unwanted);
+        let wanted = query.wanted.iter().map(|term| syntax.term(term));
+        let all = syntax.with_tags(syntax.all(wanted), search.tags);
+        let mut found = self.search_by_words(range, &syntax.excluding(&all, &unwanted), search)?;
         if found.len() < search.limit {
             let partials =
                 self.search_by_substrings(range, search, &unwanted, !found.is_empty())?;
@@ -74,11 +67,12 @@ impl Tx<'_> {
         range: MemoryRange,
         search: MemorySearch,
     ) -> engine::Result<Vec<MemoryMatch>> {
+        let syntax = self.search_syntax();
         let distinctive_terms = search.query.distinctive_terms();
         // Texts with a rare word fit better than the newest texts with a common one.
         let mut rare = Vec::new();
         for term in &distinctive_terms {
-            let matches = self.matching_numbers(range, &expression(term), RANKED_MAX)?;
+            let matches = self.matching_numbers(range, &syntax.term(term), RANKED_MAX)?;
             if !matches.is_empty() && matches.len() < RANKED_MAX as usize {
                 rare.push(*term);
             }
@@ -91,10 +85,10 @@ impl Tx<'_> {
         if chosen.is_empty() {
             return Ok(Vec::new());
         }
-        let any = join(chosen.iter().map(|term| expression(term)), " OR ");
-        let unwanted = join_terms(&search.query.unwanted, " OR ");
-        let any = with_tags(&format!("({any})"), search.tags);
-        self.search_by_words(range, &excluding(&any, &unwanted), search)
+        let any = syntax.any(chosen.iter().map(|term| syntax.term(term)));
+        let unwanted = syntax.any_term(&search.query.unwanted);
+        let any = syntax.with_tags(any, search.tags);
+        self.search_by_words(range, &syntax.excluding(&any, &unwanted), search)
     }
 
     /// Returns the memories of a scope with these tags, newest first.
@@ -105,7 +99,8 @@ impl Tx<'_> {
         limit: usize,
     ) -> engine::Result<Vec<MemoryMatch>> {
         let mut found = Vec::new();
-        for number in self.matching_numbers(range, &with_tags("", tags), RANKED_MAX)? {
+        let tagged = self.search_syntax().with_tags(String::new(), tags);
+        for number in self.matching_numbers(range, &tagged, RANKED_MAX)? {
             self.push_if_current(number, 0.0, tags, &mut found)?;
             if found.len() == limit {
                 break;
@@ -136,20 +131,11 @@ impl Tx<'_> {
         expression: &str,
         search: MemorySearch,
     ) -> engine::Result<Vec<MemoryMatch>> {
-        let mut ranked: Vec<(i64, f64)> = self
-            .sql
-            .prepare_cached(
-                "SELECT rowid, bm25(memory_words, 1.0, 4.0, 2.0) AS bm25 FROM memory_words WHERE memory_words MATCH ?1
-                 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid DESC LIMIT ?4",
-            )?
-            .query_map(params![expression, range.first, range.last, RANKED_MAX], |row| {
-                Ok((row.get("rowid")?, row.get("bm25")?))
-            })?
-            .collect::<engine::Result<_>>()?;
-        ranked.sort_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+        let mut ranked = self.ranked_numbers(range, expression, RANKED_MAX)?;
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(b.0.cmp(&a.0)));
         let mut found = Vec::new();
         for (number, rank) in ranked {
-            self.push_if_current(number, -rank, search.tags, &mut found)?;
+            self.push_if_current(number, rank, search.tags, &mut found)?;
             if found.len() == search.limit {
                 break;
             }
@@ -171,27 +157,9 @@ impl Tx<'_> {
         if terms.partials.is_empty() {
             return Ok(Vec::new());
         }
-        let words = with_tags(&join(terms.words, " AND "), search.tags);
-        let mut sql = "SELECT rowid FROM memory_parts WHERE memory_parts MATCH ?1 AND rowid BETWEEN ?2 AND ?3".to_owned();
-        let partials = join(terms.partials, " AND ");
-        let mut values: Vec<Value> = vec![partials.into(), range.first.into(), range.last.into()];
-        for (operator, expression) in [("IN", words), ("NOT IN", unwanted.to_owned())] {
-            if !expression.is_empty() {
-                values.push(expression.into());
-                let _ = write!(
-                    sql,
-                    " AND rowid {operator} (SELECT rowid FROM memory_words WHERE memory_words MATCH ?{} AND rowid BETWEEN ?2 AND ?3)",
-                    values.len()
-                );
-            }
-        }
-        let _ = write!(sql, " ORDER BY rowid DESC LIMIT {RANKED_MAX}");
-        let values: Vec<&dyn ToSql> = values.iter().map(|value| value as &dyn ToSql).collect();
-        let numbers: Vec<i64> = self
-            .sql
-            .prepare_cached(&sql)?
-            .query_map(&*values, |row| row.get(0))?
-            .collect::<engine::Result<_>>()?;
+        let syntax = self.search_syntax();
+        let words = syntax.with_tags(syntax.all(terms.words), search.tags);
+        let numbers = self.numbers_with_parts(range, &terms.partials, [&words, unwanted])?;
         let mut found = Vec::new();
         for number in numbers {
             self.push_if_current(number, 0.0, search.tags, &mut found)?;
@@ -212,7 +180,7 @@ impl Tx<'_> {
         let mut split = TermsByIndex::default();
         let mut both = Vec::new();
         for term in terms {
-            let word = expression(term);
+            let word = self.search_syntax().term(term);
             let Some(partial) = self.partial(term)? else {
                 split.words.push(word);
                 continue;
@@ -232,49 +200,6 @@ impl Tx<'_> {
         Ok(split)
     }
 
-    /// Returns the expression that matches a term as part of a word; `None` if it is too short.
-    fn partial(&self, term: &Term) -> engine::Result<Option<String>> {
-        if term.text.chars().count() >= 3 {
-            return Ok(Some(quote_fts(&term.text)));
-        }
-        if !term.is_short_and_unspaced() {
-            return Ok(None);
-        }
-        // The index has trigrams only, so the term matches by all trigrams that begin with it.
-        self.sql.execute_batch(
-            "CREATE VIRTUAL TABLE IF NOT EXISTS temp.memory_runs USING fts5vocab ('main', 'memory_parts', 'row')",
-        )?;
-        let after = format!("{}\u{10ffff}", term.text);
-        let trigrams: Vec<String> = self
-            .sql
-            .prepare_cached(
-                "SELECT term FROM temp.memory_runs WHERE term >= ?1 AND term < ?2 LIMIT ?3",
-            )?
-            .query_map(params![term.text, after, TRIGRAMS_MAX], |row| row.get(0))?
-            .collect::<engine::Result<_>>()?;
-        if trigrams.is_empty() {
-            return Ok(None);
-        }
-        let trigrams = join(trigrams.iter().map(|trigram| quote_fts(trigram)), " OR ");
-        Ok(Some(format!("({trigrams})")))
-    }
-
-    /// Returns the rowids of the newest matches in a scope.
-    fn matching_numbers(
-        &self,
-        range: MemoryRange,
-        expression: &str,
-        limit: u32,
-    ) -> engine::Result<Vec<i64>> {
-        self.sql
-            .prepare_cached(
-                "SELECT rowid FROM memory_words WHERE memory_words MATCH ?1 AND rowid BETWEEN ?2 AND ?3
-                 ORDER BY rowid DESC LIMIT ?4",
-            )?
-            .query_map(params![expression, range.first, range.last, limit], |row| row.get(0))?
-            .collect()
-    }
-
     /// Adds a memory to `found` if it is current and has these tags.
     fn push_if_current(
         &self,
@@ -290,38 +215,5 @@ impl Tx<'_> {
         });
         found.extend(memory.map(|memory| MemoryMatch { memory, score }));
         Ok(())
-    }
-}
-
-/// Returns the FTS5 expression of a term: a quoted text, in which no character is an operator.
-fn expression(term: &Term) -> String {
-    let prefix_marker = if term.prefix { " *" } else { "" };
-    format!("{}{prefix_marker}", quote_fts(&term.text))
-}
-
-fn quote_fts(text: &str) -> String {
-    format!("\"{}\"", text.replace('"', "\"\""))
-}
-
-fn join_terms(terms: &[Term], word: &str) -> String {
-    join(terms.iter().map(expression), word)
-}
-
-fn join(expressions: impl IntoIterator<Item = String>, word: &str) -> String {
-    expressions.into_iter().collect::<Vec<_>>().join(word)
-}
-
-/// Adds tags to an expression. FTS5 finds a tag by its words; [`Tx::push_if_current`] compares whole tags.
-fn with_tags(expression: &str, tags: &[String]) -> String {
-    let tags = tags.iter().map(|tag| format!("tags : {}", quote_fts(tag)));
-    let base_expression = (!expression.is_empty()).then(|| expression.to_owned());
-    join(base_expression.into_iter().chain(tags), " AND ")
-}
-
-fn excluding(expression: &str, unwanted: &str) -> String {
-    if unwanted.is_empty() {
-        expression.to_owned()
-    } else {
-        format!("({expression}) NOT ({unwanted})")
     }
 }

@@ -185,7 +185,7 @@ impl Tx<'_> {
                                       posted_at_ms, expires_at_ms)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
-            .execute(params![
+            .run(params![
                 id, new.from, new.from_name, to_peer, topic, new.kind.as_str(), new.subject, new.body, new.in_reply_to,
                 new.idempotency_key, self.now.wall_ms, new.ttl_ms.map(|ttl_ms| self.now.wall_ms.saturating_add(ttl_ms))
             ])?;
@@ -249,7 +249,7 @@ impl Tx<'_> {
     ) -> engine::Result<Vec<Message>> {
         let visible_sql = visible_ids_with_topics_sql(
             ":after",
-            "AND (:from IS NULL OR m.from_peer = :from) AND (:from_name IS NULL OR m.from_name = :from_name)",
+            "AND (CAST(:from AS TEXT) IS NULL OR m.from_peer = :from) AND (CAST(:from_name AS TEXT) IS NULL OR m.from_name = :from_name)",
         );
         self.sql
             .prepare_cached(&format!(
@@ -408,8 +408,7 @@ impl Tx<'_> {
     pub(crate) fn set_mail_read(&self, peer: PeerId, up_to: MessageId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE peer SET mail_read = max(mail_read, ?2) WHERE id = ?1")?
-            .execute(params![peer, up_to])
-            .map(drop)
+            .run(params![peer, up_to])
     }
 
     /// Sets the last message that was mentioned to a peer; never backwards.
@@ -418,8 +417,7 @@ impl Tx<'_> {
             .prepare_cached(
                 "UPDATE peer SET mail_mentioned = max(mail_mentioned, ?2) WHERE id = ?1",
             )?
-            .execute(params![peer, up_to])
-            .map(drop)
+            .run(params![peer, up_to])
     }
 
     /// Subscribes a peer to a topic from now on; an earlier subscription stays as it is.
@@ -436,16 +434,14 @@ impl Tx<'_> {
         let since = MessageId::from(self.next_id()?);
         self.sql
             .prepare_cached("INSERT INTO subscription (peer_id, topic, since) VALUES (?1, ?2, ?3)")?
-            .execute(params![peer, topic.as_str(), since])
-            .map(drop)
+            .run(params![peer, topic.as_str(), since])
     }
 
     /// Ends the subscription of a peer to a topic.
     pub(crate) fn unsubscribe(&self, peer: PeerId, topic: &Topic) -> engine::Result<()> {
         self.sql
             .prepare_cached("DELETE FROM subscription WHERE peer_id = ?1 AND topic = ?2")?
-            .execute(params![peer, topic.as_str()])
-            .map(drop)
+            .run(params![peer, topic.as_str()])
     }
 
     /// Returns the subscribers of a topic, by name.

@@ -24,16 +24,12 @@ mod create;
 mod database;
 mod database_path;
 mod delivery;
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "the client of a database server will use the rest"
-)]
 mod engine;
 mod event;
 mod expertise;
 mod fault;
 mod fencing_token;
+mod file_database;
 mod file_header;
 mod filesystem_check;
 mod fts_erase;
@@ -43,12 +39,15 @@ mod idempotency;
 #[cfg(feature = "hub")]
 mod lease;
 mod memory;
+mod memory_index;
 mod memory_search;
 mod message;
 mod migrate;
 #[cfg(test)]
 mod open_tests;
 mod peer;
+#[cfg(feature = "postgres")]
+mod postgres_store;
 mod prior_answers;
 #[cfg(test)]
 mod query_plan_tests;
@@ -57,6 +56,7 @@ mod question_list;
 mod recovery_hints;
 mod retention;
 mod schema;
+mod search_syntax;
 mod secure_erase;
 mod session;
 mod sql_types;
@@ -74,6 +74,10 @@ pub use connect::Options;
 pub use database::ChangeMark;
 pub use database::Store;
 pub use database_path::check_database_path;
+#[cfg(feature = "postgres")]
+pub use engine::postgres::{
+    ChangeCounter, DatabaseClock, PasswordSource, PostgresListener, PostgresLocation,
+};
 pub use memory::Memory;
 pub(crate) use memory::{MESH_SCOPE, MemoryRange, NewMemory};
 pub use memory_search::MemoryMatch;

@@ -115,9 +115,9 @@ fn older_database_is_migrated_once_and_backed_up() {
 fn hook_opens_an_older_schema_without_migrating_it() {
     let folder = TestFolder::new();
     drop(folder.open(&CURRENT, false).unwrap());
-    let store = folder.open(&NEXT, true).unwrap();
-    assert_eq!(read_user_version(&store.connection).unwrap(), version());
-    assert_eq!(store.version, version());
+    let mut store = folder.open(&NEXT, true).unwrap();
+    assert_eq!(read_user_version(store.connection()).unwrap(), version());
+    assert_eq!(store.version(), version());
     assert_eq!(
         folder
             .names()

@@ -207,19 +207,19 @@ impl Tx<'_> {
                 "INSERT INTO peer (id, kind, name, wanted, project, seat, created_at_ms, last_seen_at_ms)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
             )?
-            .execute(params![id, new.kind.as_str(), new.name.as_str(), new.requested_name, new.project, new.seat, self.now.wall_ms])?;
+            .run(params![id, new.kind.as_str(), new.name.as_str(), new.requested_name, new.project, new.seat, self.now.wall_ms])?;
         Ok(id)
     }
 
     /// Renames a peer; the old name becomes an alias.
     pub(crate) fn rename_peer(&self, found: &Peer, name: &PeerName) -> engine::Result<()> {
         self.sql
-            .execute("DELETE FROM alias WHERE name = ?1", [name.as_str()])?;
-        self.sql.execute(
+            .run("DELETE FROM alias WHERE name = ?1", [name.as_str()])?;
+        self.sql.run(
             "INSERT INTO alias (name, peer_id) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET peer_id = excluded.peer_id",
             params![found.name.as_str(), found.id],
         )?;
-        self.sql.execute(
+        self.sql.run(
             "UPDATE peer SET name = ?2 WHERE id = ?1",
             params![found.id, name.as_str()],
         )?;
@@ -233,7 +233,7 @@ impl Tx<'_> {
         project: &str,
         seat: u32,
     ) -> engine::Result<()> {
-        self.sql.execute(
+        self.sql.run(
             "UPDATE peer SET project = ?2, seat = ?3 WHERE id = ?1",
             params![id, project, seat],
         )?;
@@ -267,8 +267,7 @@ impl Tx<'_> {
                 "UPDATE peer SET wanted = ?2, role = coalesce(?3, role), git_root = ?4, git_common = ?5, git_branch = ?6,
                         epoch = epoch + ?7, last_seen_at_ms = ?8 WHERE id = ?1",
             )?
-            .execute(params![id, requested_name, role, git_root, git_common, git_branch, i64::from(is_new_session), self.now.wall_ms])
-            .map(drop)
+            .run(params![id, requested_name, role, git_root, git_common, git_branch, i64::from(is_new_session), self.now.wall_ms])
     }
 
     /// Stores what a session says about itself.
@@ -285,15 +284,12 @@ impl Tx<'_> {
                 "UPDATE peer SET role = coalesce(?2, role), summary = coalesce(?3, summary), branch = coalesce(?4, branch),
                         prompt_ptr = coalesce(?5, prompt_ptr), ttl_ms = coalesce(?6, ttl_ms), last_seen_at_ms = ?7 WHERE id = ?1",
             )?
-            .execute(params![id, role, summary, branch, prompt_ptr, ttl_ms, self.now.wall_ms])
-            .map(drop)
+            .run(params![id, role, summary, branch, prompt_ptr, ttl_ms, self.now.wall_ms])
     }
 
     /// Deletes a peer with all that belongs to it.
     pub(crate) fn delete_peer(&self, id: PeerId) -> engine::Result<()> {
-        self.sql
-            .execute("DELETE FROM peer WHERE id = ?1", [id])
-            .map(drop)
+        self.sql.run("DELETE FROM peer WHERE id = ?1", [id])
     }
 
     /// Returns whether a peer has sent or received a question or a message that is still stored.
@@ -309,11 +305,9 @@ impl Tx<'_> {
 
     /// Sets until when a peer is not woken.
     pub(crate) fn set_quiet(&self, id: PeerId, until_ms: Option<i64>) -> engine::Result<()> {
-        self.sql
-            .execute(
-                "UPDATE peer SET quiet_until_ms = ?2 WHERE id = ?1",
-                params![id, until_ms],
-            )
-            .map(drop)
+        self.sql.run(
+            "UPDATE peer SET quiet_until_ms = ?2 WHERE id = ?1",
+            params![id, until_ms],
+        )
     }
 }

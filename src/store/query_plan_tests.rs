@@ -41,11 +41,11 @@ fn trace_statements(store_call: StoreCall) -> Vec<TracedStatement> {
         }
     };
     let codes = TraceEventCodes::SQLITE_TRACE_STMT;
-    store.connection.trace_v2(codes, Some(record)).unwrap();
+    store.connection().trace_v2(codes, Some(record)).unwrap();
     let now = ManualClock::at(1_800_000_000_000).now();
     store.write(now, |tx| Ok(store_call(tx)?)).unwrap();
     let no_tracer: Option<fn(TraceEvent<'_>)> = None;
-    store.connection.trace_v2(codes, no_tracer).unwrap();
+    store.connection().trace_v2(codes, no_tracer).unwrap();
     let statements = std::mem::take(&mut *statements.lock().unwrap());
     let is_query = |sql: &String| {
         let first = sql.split_whitespace().next().unwrap_or_default();
@@ -54,15 +54,15 @@ fn trace_statements(store_call: StoreCall) -> Vec<TracedStatement> {
     let queries = statements.into_iter().filter(is_query);
     queries
         .map(|sql| TracedStatement {
-            plan: plan(&store, &sql),
+            plan: plan(&mut store, &sql),
             sql,
         })
         .collect()
 }
 
-fn plan(store: &Store, sql: &str) -> Vec<String> {
+fn plan(store: &mut Store, sql: &str) -> Vec<String> {
     let explain = format!("EXPLAIN QUERY PLAN {sql}");
-    let mut statement = store.connection.prepare(&explain).unwrap();
+    let mut statement = store.connection().prepare(&explain).unwrap();
     // A value that is not bound is NULL, which changes no plan.
     let steps = statement.raw_query().mapped(|row| row.get(3));
     steps.map(Result::unwrap).collect()

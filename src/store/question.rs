@@ -183,7 +183,7 @@ impl Tx<'_> {
                 "INSERT INTO question (id, asker_peer, asker_session, target_peer, question, context, depth, state, asked_at_ms, expires_at_ms, ring_again_at_ms)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'open', ?8, ?9, ?10)",
             )?
-            .execute(params![
+            .run(params![
                 id, new.asker, new.asker_session, new.target, new.question, new.context, new.depth, self.now.wall_ms,
                 self.now.wall_ms + EXPIRES_MS, self.now.wall_ms + UNDELIVERED_RETRY_MS
             ])?;
@@ -231,6 +231,7 @@ impl Tx<'_> {
     }
 
     /// Returns a question in any state, with its deliveries to `session`.
+    #[cfg(feature = "hub")]
     pub(crate) fn delivery(
         &self,
         id: QuestionId,
@@ -298,7 +299,7 @@ impl Tx<'_> {
             .prepare_cached(
                 "UPDATE question SET shown_at_ms = coalesce(shown_at_ms, ?2), shown_times = shown_times + 1, wake = ?3, woken_at_ms = ?2, wake_problem = NULL, held = NULL WHERE id = ?1",
             )?
-            .execute(params![id, self.now.wall_ms, channel.as_str()])?;
+            .run(params![id, self.now.wall_ms, channel.as_str()])?;
         self.sql
             .prepare_cached(
                 "INSERT INTO showing (question_id, session_id, times, turn) VALUES (?1, ?2, 1, ?3)
@@ -307,8 +308,7 @@ impl Tx<'_> {
                      stops_in_turn = CASE WHEN showing.turn IS NOT DISTINCT FROM excluded.turn THEN showing.stops_in_turn ELSE 0 END,
                      turn = coalesce(excluded.turn, showing.turn)",
             )?
-            .execute(params![id, session, turn])
-            .map(drop)
+            .run(params![id, session, turn])
     }
 
     /// Stores how a question last reached its peer, or why it did not.
@@ -320,8 +320,7 @@ impl Tx<'_> {
     ) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE question SET wake = ?2, wake_problem = ?3, woken_at_ms = ?4, held = NULL WHERE id = ?1")?
-            .execute(params![id, wake.as_str(), problem, self.now.wall_ms])
-            .map(drop)
+            .run(params![id, wake.as_str(), problem, self.now.wall_ms])
     }
 
     /// Returns whether a question is due for a wake attempt by any session.
@@ -351,7 +350,7 @@ impl Tx<'_> {
         for (id, _) in &due {
             self.sql
                 .prepare_cached("UPDATE question SET ring_again_at_ms = ?2 + max(?2 - asked_at_ms, ?3) WHERE id = ?1")?
-                .execute(params![id, self.now.wall_ms, UNDELIVERED_RETRY_MS])?;
+                .run(params![id, self.now.wall_ms, UNDELIVERED_RETRY_MS])?;
         }
         Ok(due.into_iter().map(|(_, target)| target).collect())
     }
@@ -369,7 +368,7 @@ impl Tx<'_> {
                 .prepare_cached(
                     "UPDATE question SET wake = 'none', wake_problem = NULL WHERE id = ?1 AND wake = 'failed'",
                 )?
-                .execute([id])?;
+                .run([id])?;
         }
         Ok(())
     }
@@ -385,10 +384,9 @@ impl Tx<'_> {
                 "UPDATE question SET state = ?2, answer = ?3, answered_by = ?4, answered_session = ?5, answered_at_ms = ?6, answer_late = ?7,
                         answer_open = 1, answer_shown_at_ms = NULL, closed_at_ms = ?6, answered_head = ?8 WHERE id = ?1",
             )?
-            .execute(params![
+            .run(params![
                 id, answer.state.as_str(), answer.text, answered_by, answer.session, self.now.wall_ms, answer.late, answer.head
             ])
-            .map(drop)
     }
 
     /// Notes that the asker got the answer as the result of a call.
@@ -397,24 +395,21 @@ impl Tx<'_> {
             .prepare_cached(
                 "UPDATE question SET answer_open = 0 WHERE id = ?1 AND answer_open = 1",
             )?
-            .execute([id])
-            .map(drop)
+            .run([id])
     }
 
     /// Notes that a late answer was delivered to the asker by a hook.
     pub(crate) fn mark_answer_delivered(&self, id: QuestionId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE question SET answer_shown_at_ms = coalesce(answer_shown_at_ms, ?2) WHERE id = ?1")?
-            .execute(params![id, self.now.wall_ms])
-            .map(drop)
+            .run(params![id, self.now.wall_ms])
     }
 
     /// Withdraws a question if it is open.
     pub(crate) fn withdraw_question(&self, id: QuestionId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE question SET state = 'withdrawn', closed_at_ms = ?2 WHERE id = ?1 AND state = 'open'")?
-            .execute(params![id, self.now.wall_ms])
-            .map(drop)
+            .run(params![id, self.now.wall_ms])
     }
 
     /// Expires questions whose time has passed, at most a hundred. Returns their ids and peers.
@@ -429,7 +424,7 @@ impl Tx<'_> {
                 .prepare_cached(
                     "UPDATE question SET state = 'expired', answer_open = 1, closed_at_ms = ?2 WHERE id = ?1",
                 )?
-                .execute(params![id, self.now.wall_ms])?;
+                .run(params![id, self.now.wall_ms])?;
         }
         Ok(due)
     }
@@ -439,7 +434,6 @@ impl Tx<'_> {
         self.begin_secure_erase(&question.id.to_string())?;
         self.redact_events_of(&question.id.to_string(), question.asked_at_ms)?;
         self.sql
-            .execute("DELETE FROM question WHERE id = ?1", [question.id])
-            .map(drop)
+            .run("DELETE FROM question WHERE id = ?1", [question.id])
     }
 }

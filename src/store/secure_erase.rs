@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::backup_files;
-use super::database::Store;
+use super::database::{Place, Store};
 use super::engine;
+use super::file_database::FileDatabase;
 use super::transaction::Tx;
 use crate::model::Result;
 use crate::platform::clock::monotonic_ms;
@@ -34,19 +35,36 @@ impl Tx<'_> {
 
     /// Notes that no residue is left, unless another subject was erased meanwhile.
     pub(crate) fn clear_residue(&self, subject: &str) -> engine::Result<()> {
-        self.sql
-            .execute(
-                "DELETE FROM meta WHERE key = ?1 AND value = ?2",
-                [RESIDUE_KEY, subject],
-            )
-            .map(drop)
+        self.sql.run(
+            "DELETE FROM meta WHERE key = ?1 AND value = ?2",
+            [RESIDUE_KEY, subject],
+        )
     }
 }
 
 impl Store {
     /// Releases all free pages and empties the WAL: no copy of deleted content is left. Returns false when another program
     /// read an older state of the database for all of `timeout`.
+    ///
+    /// A database server keeps what it deletes for a while, in its own log and in copies; nothing here can empty those.
     pub(crate) fn compact(&mut self, timeout: Duration) -> Result<bool> {
+        match &self.place {
+            Place::File(file) => file.compact(timeout),
+            Place::Served(_) => Ok(true),
+        }
+    }
+
+    /// Returns the copies made before a migration that have at least schema `version`, and so what came with it.
+    pub(crate) fn schema_backups(&self, version: u32) -> Vec<PathBuf> {
+        match &self.place {
+            Place::File(_) => backup_files::since_version(self.path(), version),
+            Place::Served(_) => Vec::new(),
+        }
+    }
+}
+
+impl FileDatabase {
+    fn compact(&self, timeout: Duration) -> Result<bool> {
         self.release_free_pages()
             .map_err(|error| self.error(error))?;
         let timeout_ms = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
@@ -86,11 +104,6 @@ impl Store {
         self.connection
             .query_row("PRAGMA freelist_count", [], |row| row.get(0))
     }
-
-    /// Returns the copies made before a migration that have at least schema `version`, and so what came with it.
-    pub(crate) fn schema_backups(&self, version: u32) -> Vec<PathBuf> {
-        backup_files::since_version(self.path(), version)
-    }
 }
 
 #[cfg(test)]
@@ -101,10 +114,10 @@ mod tests {
     use crate::platform::clock::SystemClock;
     use crate::store::Options;
 
-    fn secure_delete(store: &Store) -> i64 {
+    fn secure_delete(store: &mut Store) -> i64 {
         let sql = "PRAGMA secure_delete";
         store
-            .connection
+            .connection()
             .query_row(sql, [], |row| row.get(0))
             .unwrap()
     }
@@ -114,7 +127,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(&folder.path().join("mesh.db"), Options::default()).unwrap();
         let now = SystemClock::new().now();
-        let usual = secure_delete(&store);
+        let usual = secure_delete(&mut store);
         for refused in [false, true] {
             let outcome = store.write(now.clone(), |tx| {
                 tx.begin_secure_erase("something")?;
@@ -126,7 +139,7 @@ mod tests {
                 Ok(())
             });
             assert_eq!(outcome.is_err(), refused);
-            assert_eq!(secure_delete(&store), usual);
+            assert_eq!(secure_delete(&mut store), usual);
         }
         assert_ne!(usual, 1);
     }

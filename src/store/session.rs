@@ -230,7 +230,7 @@ impl Tx<'_> {
                                       headless, has_server, started_at_ms, last_seen_at_ms)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14)",
             )?
-            .execute(params![
+            .run(params![
                 id, new.peer, host, boot, pid_namespace, process.pid, process.started, instance, new.agent, new.client_session,
                 new.given_name, new.headless, new.has_server, self.now.wall_ms
             ])?;
@@ -248,13 +248,15 @@ impl Tx<'_> {
                 "UPDATE session SET client_session = coalesce(?2, client_session), agent = coalesce(?3, agent), given_name = coalesce(?4, given_name),
                         has_server = max(has_server, ?5), last_seen_at_ms = ?6 WHERE id = ?1",
             )?
-            .execute(params![id, new.client_session, new.agent, new.given_name, new.has_server, self.now.wall_ms])
-            .map(drop)
+            .run(params![id, new.client_session, new.agent, new.given_name, new.has_server, self.now.wall_ms])
     }
 
     /// Removes the session id of Claude Code from a session that continues, as after `/clear`.
     pub(crate) fn clear_client_session(&self, id: SessionId) -> engine::Result<()> {
-        self.sql.execute("UPDATE session SET client_session = NULL, turn = NULL, stop_streak = 0 WHERE id = ?1", [id]).map(drop)
+        self.sql.run(
+            "UPDATE session SET client_session = NULL, turn = NULL, stop_streak = 0 WHERE id = ?1",
+            [id],
+        )
     }
 
     /// Sets the session id of Claude Code, and the name that its person gave the session if it has one.
@@ -279,8 +281,8 @@ impl Tx<'_> {
             params![id, self.now.wall_ms],
         )?;
         self.sql
-            .execute("DELETE FROM wait WHERE session_id = ?1", [id])?;
-        self.sql.execute("UPDATE peer SET last_seen_at_ms = ?2 WHERE id = (SELECT peer_id FROM session WHERE id = ?1)", params![id, self.now.wall_ms])?;
+            .run("DELETE FROM wait WHERE session_id = ?1", [id])?;
+        self.sql.run("UPDATE peer SET last_seen_at_ms = ?2 WHERE id = (SELECT peer_id FROM session WHERE id = ?1)", params![id, self.now.wall_ms])?;
         Ok(ended > 0)
     }
 
@@ -288,23 +290,20 @@ impl Tx<'_> {
     pub(crate) fn mark_session_seen(&self, id: SessionId) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET last_seen_at_ms = ?2 WHERE id = ?1")?
-            .execute(params![id, self.now.wall_ms])
-            .map(drop)
+            .run(params![id, self.now.wall_ms])
     }
 
     /// Stores the activity of a session as a hook saw it.
     pub(crate) fn set_activity(&self, id: SessionId, activity: &str) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET activity = ?2, last_seen_at_ms = ?3 WHERE id = ?1")?
-            .execute(params![id, activity, self.now.wall_ms])
-            .map(drop)
+            .run(params![id, activity, self.now.wall_ms])
     }
 
     /// Notes that the person of a session was told to restart it.
     pub(crate) fn mark_restart_notified(&self, id: SessionId) -> engine::Result<()> {
         self.sql
-            .execute("UPDATE session SET told_restart = 1 WHERE id = ?1", [id])
-            .map(drop)
+            .run("UPDATE session SET told_restart = 1 WHERE id = ?1", [id])
     }
 
     /// Stores the pending wake attempt; `None` if there is none or it was read.
@@ -315,21 +314,19 @@ impl Tx<'_> {
     ) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET ring_nonce = ?2, ring_count = ?3, rung_at_ms = ?4 WHERE id = ?1")?
-            .execute(params![
+            .run(params![
                 id,
                 attempt.map(|attempt| &attempt.nonce),
                 attempt.map_or(0, |attempt| attempt.count),
                 attempt.map(|attempt| attempt.at_monotonic_ms)
             ])
-            .map(drop)
     }
 
     /// Sets how many turns peers have started since the person last typed.
     pub(crate) fn set_posted_turns(&self, id: SessionId, turns: u32) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET posted_turns = ?2 WHERE id = ?1")?
-            .execute(params![id, turns])
-            .map(drop)
+            .run(params![id, turns])
     }
 
     /// Stores how often the Stop hook continued a turn.
@@ -341,7 +338,26 @@ impl Tx<'_> {
     ) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET turn = ?2, stop_streak = ?3, last_seen_at_ms = ?4 WHERE id = ?1")?
-            .execute(params![id, turn, streak, self.now.wall_ms])
-            .map(drop)
+            .run(params![id, turn, streak, self.now.wall_ms])
+    }
+
+    /// Returns until when a session of another host is served, in wall milliseconds; `None` for one that has no lease.
+    pub(crate) fn session_lease(&self, session: SessionId) -> engine::Result<Option<i64>> {
+        self.sql
+            .prepare_cached(
+                "SELECT lease_until_ms FROM session WHERE id = ?1 AND ended_at_ms IS NULL",
+            )?
+            .query_row([session], |row| row.get("lease_until_ms"))
+            .optional()
+            .map(Option::flatten)
+    }
+
+    /// Returns the activity summary of a session of another host, as JSON.
+    pub(crate) fn activity_summary(&self, session: SessionId) -> engine::Result<Option<String>> {
+        self.sql
+            .prepare_cached("SELECT activity_summary FROM session WHERE id = ?1")?
+            .query_row([session], |row| row.get("activity_summary"))
+            .optional()
+            .map(Option::flatten)
     }
 }

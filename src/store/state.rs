@@ -93,8 +93,7 @@ impl Tx<'_> {
                  WHERE namespace >= ?1 AND substr(namespace, 1, length(?1)) = ?1 AND NOT EXISTS (SELECT 1 FROM state AS kept
                     WHERE kept.namespace = ?2 || substr(state.namespace, length(?1) + 1) AND kept.key = state.key)",
             )?
-            .execute([from, to])
-            .map(drop)
+            .run([from, to])
     }
 
     /// Deletes the values of expired entries; their rows stay. Returns namespaces, keys and new versions.

@@ -65,7 +65,7 @@ const WORK_ORDER: &str = "t.ended_at_ms IS NOT NULL, t.ended_at_ms DESC, t.prior
 
 /// The tasks of a project and those of a peer are each found by an index, and then filtered.
 const LISTING_FILTER: &str = "t.id IN (SELECT id FROM task WHERE project = :project UNION SELECT id FROM task WHERE assigned_to = :own)
-    AND (:status IS NULL OR t.status = :status) AND (:all OR t.assigned_to IS NOT DISTINCT FROM :assigned)";
+    AND (CAST(:status AS TEXT) IS NULL OR t.status = :status) AND (:all OR t.assigned_to IS NOT DISTINCT FROM :assigned)";
 
 fn json_list<T: DeserializeOwned>(row: &Row, column: &str) -> engine::Result<Vec<T>> {
     Ok(serde_json::from_str(row.get_ref(column)?.as_str()?).unwrap_or_default())
@@ -136,12 +136,11 @@ impl Tx<'_> {
                      claims = excluded.claims, updated_at_ms = excluded.updated_at_ms, ended_at_ms = excluded.ended_at_ms,
                      version = excluded.version",
             )?
-            .execute(params![
+            .run(params![
                 task.id, task.project, task.title, task.fingerprint, task.description, task.status.as_str(), task.priority.rank(),
                 task.assigned_to, task.created_by, task.created_by_name, to_json_text(&task.files_owned), to_json_text(&task.depends_on),
                 to_json_text(&task.claims), task.created_at_ms, now_ms, task.status.is_ended().then_some(now_ms), task.version,
             ])
-            .map(drop)
     }
 
     pub(crate) fn task(&self, id: TaskId) -> engine::Result<Option<Task>> {
@@ -214,8 +213,7 @@ impl Tx<'_> {
     pub(crate) fn set_task_claims(&self, task: &Task) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE task SET claims = ?2 WHERE id = ?1")?
-            .execute(params![task.id, to_json_text(&task.claims)])
-            .map(drop)
+            .run(params![task.id, to_json_text(&task.claims)])
     }
 
     /// Returns tasks in the order of work.
@@ -275,8 +273,7 @@ impl Tx<'_> {
         self.sql
             .prepare_cached("UPDATE task SET project = ?2 WHERE project = ?1 AND NOT (ended_at_ms IS NULL AND EXISTS (SELECT 1 FROM task AS kept
                     WHERE kept.project = ?2 AND kept.fingerprint = task.fingerprint AND kept.ended_at_ms IS NULL))")?
-            .execute([from, to])
-            .map(drop)
+            .run([from, to])
     }
 
     /// Returns the tasks of all projects: open ones in the order of work, then ended ones, latest first.
@@ -336,7 +333,6 @@ impl Tx<'_> {
     pub(crate) fn delete_task(&self, id: TaskId) -> engine::Result<()> {
         self.sql
             .prepare_cached("DELETE FROM task WHERE id = ?1")?
-            .execute([id])
-            .map(drop)
+            .run([id])
     }
 }

@@ -8,6 +8,10 @@ use ulid::Ulid;
 use super::engine::{self, OptionalExtension};
 use crate::model::{Error, Refusal, Result};
 use crate::platform::Moment;
+use crate::platform::id::SessionId;
+
+/// The key of the row in `meta` with the last id.
+const LAST_ID_KEY: &str = "last_id";
 
 /// A transaction, and the time that holds for all of it.
 #[derive(Debug)]
@@ -19,6 +23,12 @@ pub struct Tx<'a> {
     /// Types of the events appended so far: calls that wait for them are notified after the commit.
     pub(super) appended_event_types: RefCell<Vec<Cow<'static, str>>>,
     secure_delete: Cell<bool>,
+    /// The last id of the mesh, once it is known.
+    last_id: Cell<Option<Ulid>>,
+    /// Whether `last_id` is newer than the one that is stored.
+    has_new_id: Cell<bool>,
+    /// The sessions that the commit wakes, on a database server.
+    wake: RefCell<Vec<String>>,
 }
 
 impl<'a> Tx<'a> {
@@ -29,11 +39,27 @@ impl<'a> Tx<'a> {
             version,
             appended_event_types: RefCell::default(),
             secure_delete: Cell::default(),
+            last_id: Cell::default(),
+            has_new_id: Cell::default(),
+            wake: RefCell::default(),
         }
     }
 
+    /// Commits. The last id is stored once, however many ids were made.
     pub(super) fn commit(self) -> engine::Result<()> {
-        self.sql.commit()
+        if self.has_new_id.get()
+            && let Some(last_id) = self.last_id.get()
+        {
+            self.set_meta(LAST_ID_KEY, &last_id.to_string())?;
+        }
+        self.sql.commit(&self.wake.into_inner())
+    }
+
+    /// Spares the transaction a look for the last id of the mesh.
+    pub(super) fn know_last_id(&self, stored: Option<String>) {
+        if let Some(stored) = stored {
+            self.last_id.set(Ulid::from_string(&stored).ok());
+        }
     }
 }
 
@@ -64,10 +90,23 @@ impl Tx<'_> {
         }
     }
 
-    /// Overwrites with zeros what this transaction deletes. `Store::write` turns it off again.
+    /// Makes the commit wake these sessions, if the database is on a server. Returns whether it does.
+    pub(crate) fn wake_with_commit(&self, sessions: &[SessionId]) -> bool {
+        if self.sql.file().is_some() {
+            return false;
+        }
+        let sessions = sessions.iter().map(ToString::to_string);
+        self.wake.borrow_mut().extend(sessions);
+        true
+    }
+
+    /// Overwrites with zeros what this transaction deletes in a file. `Store::write` turns it off again.
     pub(crate) fn enable_secure_delete(&self) -> engine::Result<()> {
-        self.secure_delete.set(true);
-        self.sql.execute_batch("PRAGMA secure_delete = ON")
+        if self.sql.file().is_some() {
+            self.secure_delete.set(true);
+            self.sql.execute_batch("PRAGMA secure_delete = ON")?;
+        }
+        Ok(())
     }
 
     pub(super) fn is_secure_delete_enabled(&self) -> bool {
@@ -75,6 +114,7 @@ impl Tx<'_> {
     }
 
     /// Records that a program must know this version of the schema to use the mesh: older ones refuse it from then on.
+    #[cfg(feature = "hub")]
     pub(crate) fn require_reader(&self, version: u32) -> engine::Result<()> {
         let required = self.meta("min_reader")?.and_then(|text| text.parse().ok());
         if required.unwrap_or(0) < version {
@@ -86,10 +126,13 @@ impl Tx<'_> {
     /// Returns a new id: the current time, or one more than the last id, so that ids grow in commit order even if the clock is
     /// set back.
     pub(super) fn next_id(&self) -> engine::Result<Ulid> {
-        let last: Option<String> = self.meta("last_id")?;
-        let last = last
-            .and_then(|text| Ulid::from_string(&text).ok())
-            .unwrap_or(Ulid::nil());
+        let last = if let Some(last) = self.last_id.get() {
+            last
+        } else {
+            let stored = self.meta(LAST_ID_KEY)?;
+            let stored = stored.and_then(|text| Ulid::from_string(&text).ok());
+            stored.unwrap_or(Ulid::nil())
+        };
         let fresh = Ulid::from_parts(
             u64::try_from(self.now.wall_ms).unwrap_or(0),
             unpredictable_u128(),
@@ -99,7 +142,8 @@ impl Tx<'_> {
         } else {
             last.increment().unwrap_or(last)
         };
-        self.set_meta("last_id", &next.to_string())?;
+        self.last_id.set(Some(next));
+        self.has_new_id.set(true);
         Ok(next)
     }
 
@@ -118,8 +162,7 @@ impl Tx<'_> {
     pub(crate) fn set_meta(&self, key: &str, value: &str) -> engine::Result<()> {
         self.sql
             .prepare_cached("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")?
-            .execute([key, value])
-            .map(drop)
+            .run([key, value])
     }
 }
 

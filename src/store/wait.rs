@@ -26,7 +26,7 @@ impl Tx<'_> {
                 "INSERT INTO wait (id, session_id, started_at_ms, pid, started)
                  SELECT ?1, id, ?3, CASE WHEN boot = ?4 AND pid_namespace = ?5 OR {is_served} THEN CAST(?6 AS INTEGER) END, ?7 FROM session WHERE id = ?2",
             ))?
-            .execute(params![
+            .run(params![
                 id,
                 session,
                 self.now.monotonic_ms,
@@ -40,7 +40,7 @@ impl Tx<'_> {
                 .prepare_cached(
                     "INSERT INTO wait_question (wait_id, question_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
                 )?
-                .execute(params![id, question])?;
+                .run(params![id, question])?;
         }
         Ok(id)
     }
@@ -64,7 +64,7 @@ impl Tx<'_> {
         let id = self.insert_wait(session, location, &[])?;
         self.sql
             .prepare_cached("UPDATE wait SET claim_id = ?2 WHERE id = ?1")?
-            .execute(params![id, claim])?;
+            .run(params![id, claim])?;
         Ok(id)
     }
 
@@ -78,7 +78,7 @@ impl Tx<'_> {
         let id = self.insert_wait(session, location, &[])?;
         self.sql
             .prepare_cached("UPDATE wait SET event_types = ?2 WHERE id = ?1")?
-            .execute(params![id, types.to_json()])?;
+            .run(params![id, types.to_json()])?;
         Ok(id)
     }
 
@@ -86,8 +86,7 @@ impl Tx<'_> {
     pub(crate) fn delete_wait(&self, id: WaitId) -> engine::Result<()> {
         self.sql
             .prepare_cached("DELETE FROM wait WHERE id = ?1")?
-            .execute([id])
-            .map(drop)
+            .run([id])
     }
 
     /// Returns the waits, of one session or of all, whose processes can be looked up from `location`.
@@ -101,7 +100,11 @@ impl Tx<'_> {
         } else {
             "CAST(?1 AS TEXT) IS NULL"
         };
-        let is_served = self.is_served_here();
+        // On a server the processes of other machines have recorded waits, too.
+        let is_served = match self.sql.file() {
+            Some(_) => self.is_served_here(),
+            None => "false",
+        };
         self.sql
             .prepare_cached(&format!(
                 "SELECT w.id, w.pid, w.started FROM wait w JOIN session s ON s.id = w.session_id

@@ -67,15 +67,24 @@ pub async fn retry_while_busy<T>(
     let began_monotonic_ms = clock.now().monotonic_ms;
     loop {
         match attempt() {
-            Err(Error::Fault(fault))
-                if fault.kind == FaultKind::Busy
-                    && clock.now().monotonic_ms - began_monotonic_ms < BUSY_TIMEOUT_TOTAL_MS =>
-            {
-                tokio::time::sleep(BUSY_PAUSE).await;
+            Err(error) if is_worth_retrying(&error, began_monotonic_ms, &clock.now()) => {
+                pause_before_retry().await;
             }
             outcome => return outcome,
         }
     }
+}
+
+/// Returns whether an attempt is repeated that began at a reading of the monotonic clock: another program holds the write
+/// lock, for less than 15 s.
+pub fn is_worth_retrying(error: &Error, began_monotonic_ms: i64, now: &Moment) -> bool {
+    let is_busy = matches!(error, Error::Fault(fault) if fault.kind == FaultKind::Busy);
+    is_busy && now.monotonic_ms - began_monotonic_ms < BUSY_TIMEOUT_TOTAL_MS
+}
+
+/// Waits before an attempt is repeated.
+pub async fn pause_before_retry() {
+    tokio::time::sleep(BUSY_PAUSE).await;
 }
 
 /// Runs an operation to its end. The row of its wait is deleted in any case.

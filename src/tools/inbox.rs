@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::mesh::{Inbox, LateAnswer, PendingQuestion, QuestionWithPeers, Reply};
+use crate::mesh::{
+    Inbox, LateAnswer, Mesh, PendingQuestion, QuestionWithPeers, Reply, SessionHandle,
+};
 use crate::model::{Result, WakeState};
 use crate::platform::clock::rfc3339;
 use crate::platform::id::QuestionId;
@@ -53,31 +55,54 @@ struct PollInboxParams {
     question_id: Option<String>,
 }
 
-fn reply_to_peer(arguments: JsonObject) -> Result<Operation> {
-    let ReplyToPeerParams {
-        question_id,
-        answer,
-        decline,
-        corrects,
-    } = arguments::read(arguments)?;
-    let question = arguments::question_id(&question_id)?;
-    Ok(single_step(move |call| {
-        let reply = Reply {
-            question,
-            text: &answer,
+/// A reply, as the arguments of `reply_to_peer` make it.
+pub struct ReplyDraft {
+    question: QuestionId,
+    answer: String,
+    decline: bool,
+    corrects: bool,
+}
+
+impl ReplyDraft {
+    /// Reads the arguments.
+    pub fn read(arguments: JsonObject) -> Result<Self> {
+        let ReplyToPeerParams {
+            question_id,
+            answer,
+            decline,
+            corrects,
+        } = arguments::read(arguments)?;
+        Ok(Self {
+            question: arguments::question_id(&question_id)?,
+            answer,
             decline: decline == Some(true),
             corrects: corrects == Some(true),
+        })
+    }
+
+    /// Stores the reply of a session. Returns the result of the call.
+    pub fn store(&self, mesh: &mut Mesh, me: &SessionHandle) -> Result<Value> {
+        let reply = Reply {
+            question: self.question,
+            text: &self.answer,
+            decline: self.decline,
+            corrects: self.corrects,
             force: false,
         };
-        let replied = call.mesh.reply(&call.me, reply)?;
+        let replied = mesh.reply(me, reply)?;
         Ok(json!({
             "status": replied.state,
-            "question_id": question,
+            "question_id": self.question,
             "to": replied.to,
             "asker_waiting": replied.asker_waiting,
             "late": replied.late,
         }))
-    }))
+    }
+}
+
+fn reply_to_peer(arguments: JsonObject) -> Result<Operation> {
+    let draft = ReplyDraft::read(arguments)?;
+    Ok(single_step(move |call| draft.store(call.mesh, &call.me)))
 }
 
 fn poll_inbox(arguments: JsonObject) -> Result<Operation> {

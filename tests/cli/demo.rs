@@ -41,6 +41,7 @@ fn failed_demo_reports_the_cause_and_cleans_up() {
     let alone = fixture.world.executable("bin/claude-mesh", &own);
     for name in [
         "server",
+        "remote",
         "session-start",
         "session-end",
         "inbox-poll",

@@ -127,8 +127,8 @@ fn cli_install_fails_without_its_sibling_programs() {
     let ran = ProcessOutput::of(&output);
     assert_eq!(ran.code, Some(1));
     assert!(
-        ran.err
-            .contains("claude-mesh-server, claude-mesh-session-start"),
+        ran.err.starts_with("claude-mesh: claude-mesh-server, ")
+            && ran.err.contains(", claude-mesh-session-start, "),
         "{ran:?}"
     );
     assert!(!fixture.world.home().join(".claude.json").exists());

@@ -5,6 +5,8 @@ mod demo;
 mod doctor;
 mod event;
 mod fixture;
+#[cfg(feature = "remote")]
+mod hub_wall;
 mod install;
 mod isolation;
 #[cfg(feature = "hub")]

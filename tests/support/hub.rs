@@ -1,15 +1,14 @@
 //! A running hub: the real program `claude-mesh serve` on a port that the system chose, and a small HTTP client.
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 
 use claude_mesh::mesh::{KeyDraft, Mesh};
 use claude_mesh::model::PeerName;
 use claude_mesh::model::access_key::{KeyHolder, KeyScope};
-use claude_mesh::platform::SystemClock;
 use serde_json::{Value, json};
 use ureq::http;
 
+use super::hub_store::HubStore;
 use super::{WAIT_TIMEOUT, World, program};
 
 /// A hub of a world. It is killed when this is dropped.
@@ -17,7 +16,7 @@ pub(crate) struct Hub {
     process: Child,
     url: String,
     home: PathBuf,
-    database: PathBuf,
+    store: HubStore,
     client: ureq::Agent,
 }
 
@@ -35,9 +34,32 @@ impl Hub {
         Self::spawn(command, world.home(), arguments)
     }
 
+    /// Starts a hub whose mesh is in a schema of a server.
+    #[track_caller]
+    pub(crate) fn start_on(world: &World, store: &str) -> Self {
+        let command = world.command(program("claude-mesh"), &world.home());
+        Self::spawn_with(
+            command,
+            world.home(),
+            HubStore::Server(store.to_owned()),
+            &[],
+        )
+    }
+
     /// Starts a hub by a command with the environment of any home.
     #[track_caller]
-    pub(crate) fn spawn(mut command: Command, home: PathBuf, arguments: &[&str]) -> Self {
+    pub(crate) fn spawn(command: Command, home: PathBuf, arguments: &[&str]) -> Self {
+        let store = HubStore::of(&home);
+        Self::spawn_with(command, home, store, arguments)
+    }
+
+    #[track_caller]
+    fn spawn_with(
+        mut command: Command,
+        home: PathBuf,
+        store: HubStore,
+        arguments: &[&str],
+    ) -> Self {
         let default: &[&str] = if arguments.contains(&"--addr") {
             &[]
         } else {
@@ -45,8 +67,10 @@ impl Hub {
         };
         let log = std::fs::File::create(home.join("hub-stderr.log")).unwrap();
         let mut process = command
+            .arg("serve")
+            .args(store.arguments())
             // Tests ask again and again until something has happened.
-            .args(["serve", "--json", "--rate", "1000000"])
+            .args(["--json", "--rate", "1000000"])
             .args(default)
             .args(arguments)
             .stdin(Stdio::null())
@@ -67,7 +91,7 @@ impl Hub {
         Self {
             process,
             url: started["url"].as_str().unwrap().to_owned(),
-            database: home.join(".claude-mesh/mesh.db"),
+            store,
             home,
             client: config.into(),
         }
@@ -89,7 +113,12 @@ impl Hub {
 
     /// Opens the default mesh in this process.
     pub(crate) fn mesh(&self) -> Mesh {
-        Mesh::open(&self.database, Arc::new(SystemClock::new())).unwrap()
+        self.store.open()
+    }
+
+    /// Returns the number of rows of a table of the default mesh.
+    pub(crate) fn count_rows(&self, table: &str) -> i64 {
+        self.store.count_rows(table)
     }
 
     /// Creates a key of a peer, whose project is the folder of its name. Returns its text.

@@ -9,26 +9,52 @@ use claude_mesh::model::peer::Address;
 use claude_mesh::platform::Clock;
 use claude_mesh::platform::clock::ManualClock;
 
+use super::engine::{FixtureRows, ServedMesh};
+
 pub(crate) const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// A mesh with a manual clock.
 pub(crate) struct MeshFixture {
     pub(crate) place: tempfile::TempDir,
     pub(crate) clock: Arc<ManualClock>,
+    /// Where the mesh is, if it is not in a file.
+    served: Option<ServedMesh>,
 }
 
 impl MeshFixture {
     pub(crate) fn new() -> Self {
+        let place = tempfile::tempdir().unwrap();
         Self {
-            place: tempfile::tempdir().unwrap(),
+            served: ServedMesh::for_this_run(&place.path().join("mesh.db")),
+            place,
             clock: Arc::new(ManualClock::at(1_800_000_000_000)),
         }
     }
 
     /// Opens the mesh without joining it.
     pub(crate) fn mesh(&self) -> Mesh {
+        self.mesh_with(&MeshOptions::default())
+    }
+
+    fn mesh_with(&self, options: &MeshOptions) -> Mesh {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        Mesh::open(&self.database(), clock).unwrap()
+        match &self.served {
+            None => Mesh::open_with(&self.database(), clock, options).unwrap(),
+            Some(served) => served.mesh(clock, options),
+        }
+    }
+
+    /// Returns whether the mesh is on a database server. Tests of what only a file has are skipped then.
+    pub(crate) fn is_served(&self) -> bool {
+        self.served.is_some()
+    }
+
+    /// Reads and writes the tables without the library.
+    pub(crate) fn rows(&self) -> FixtureRows {
+        match &self.served {
+            None => FixtureRows::of_file(&self.database()),
+            Some(served) => served.rows(),
+        }
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -53,12 +79,10 @@ impl MeshFixture {
         instance: u32,
         registry: Option<PathBuf>,
     ) -> Member {
-        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let opening = MeshOptions {
+        let mesh = self.mesh_with(&MeshOptions {
             registry,
             ..MeshOptions::default()
-        };
-        let mesh = Mesh::open_with(&self.database(), clock, &opening).unwrap();
+        });
         mesh.join(&self.join_request(name, instance)).unwrap()
     }
 

@@ -15,13 +15,18 @@ use crate::hub::host_caller::HostCaller;
 use crate::hub::hub_session::CallerSession;
 use crate::hub::log::log;
 use crate::hub::remote::body::Body;
+use crate::hub::remote_calls::RemoteCall;
 use crate::hub::request_log::LogDetail;
-use crate::mesh::{EarlierCall, GitState};
+use crate::mesh::{EarlierCall, GitState, HUB_ENDING};
+use crate::model::Refusal;
 use crate::model::access_key::KeyScope;
-use crate::model::{Refusal, Result};
 use crate::platform::id::{QuestionId, SessionId};
 use crate::tools::{self, Effect, JsonObject, ToolEntry};
 
+/// The longest idempotency key, in bytes.
+const KEY_BYTES_MAX: usize = 255;
+const NO_KEY: &str =
+    "a call that writes needs the header Idempotency-Key, 1 to 255 ASCII characters";
 /// The header of a result with the number of calls of the session that have ended, which snapshots have, too.
 const FINISHED_CALLS: &str = "claude-mesh-calls";
 
@@ -32,6 +37,9 @@ pub(super) struct CallBody {
     arguments: JsonObject,
     #[serde(default)]
     facts: CallFacts,
+    /// How long a repeated call waits that has been stored before.
+    #[serde(default)]
+    wait_seconds: Option<u64>,
 }
 
 /// What the program sees of its project at the time of the call.
@@ -47,6 +55,7 @@ struct CallFacts {
 struct KeyedCall {
     key: String,
     hash: [u8; 32],
+    running: RemoteCall,
 }
 
 pub(super) async fn call(
@@ -65,11 +74,26 @@ pub(super) async fn call(
         KeyScope::Write
     })?;
     report_facts(&host, &session, &body.facts).await?;
-    let caller = Caller::of_host(&host, session.clone());
-    let keyed = keyed_call(&headers, tool, &body.arguments)?;
-    let (status, result) = match keyed {
-        None => run(&caller, tool, body.arguments).await,
-        Some(keyed) => run_once(&caller, tool, body.arguments, keyed).await?,
+    let call_key = key_of(&headers);
+    let running = host.calls().begin(id, call_key.unwrap_or_default());
+    let caller = Caller::of_host(&host, session.clone(), running.cancelled());
+    let mut stopping = host.stopping();
+    let answer = async {
+        if !must_be_keyed(tool, &body.arguments) {
+            return Ok(run(&caller, tool, body.arguments).await);
+        }
+        let key = call_key.ok_or_else(|| Refusal::argument(NO_KEY))?;
+        let keyed = KeyedCall {
+            key: key.to_owned(),
+            hash: call_hash(tool.name, &body.arguments),
+            running: running.in_turn().await,
+        };
+        run_once(&caller, tool, body, keyed).await
+    };
+    let (status, result) = tokio::select! {
+        biased;
+        answer = answer => answer?,
+        _ = stopping.wait_for(|stopping| *stopping) => return Err(hub_ending()),
     };
     let mut response = (status, axum::Json(result)).into_response();
     if !reads {
@@ -104,27 +128,27 @@ async fn report_facts(
         .await?)
 }
 
-/// Returns the idempotency key of a call; one that may be repeated without harm needs none.
-fn keyed_call(
-    headers: &HeaderMap,
-    tool: &ToolEntry,
-    arguments: &JsonObject,
-) -> Result<Option<KeyedCall>> {
-    let given = headers.get("idempotency-key").map(|value| value.to_str());
-    let key = match given {
-        _ if !matches!(tool.effect, Effect::Writes) || waits_for_events(arguments) => {
-            return Ok(None);
-        }
-        Some(Ok(key)) if (1..=255).contains(&key.len()) => key.to_owned(),
-        _ => {
-            let problem =
-                "a call that writes needs the header Idempotency-Key, 1 to 255 ASCII characters";
-            return Err(Refusal::argument(problem).into());
-        }
-    };
-    let content = json!([tool.name, arguments]).to_string();
-    let hash = Sha256::digest(content).into();
-    Ok(Some(KeyedCall { key, hash }))
+/// Returns the key of a call, by which it is cancelled and, if it writes, recognized.
+pub(super) fn key_of(headers: &HeaderMap) -> Option<&str> {
+    let key = headers.get("idempotency-key")?.to_str().ok()?;
+    (1..=KEY_BYTES_MAX).contains(&key.len()).then_some(key)
+}
+
+/// Returns by what a repeated call is recognized.
+pub(super) fn call_hash(tool: &str, arguments: &JsonObject) -> [u8; 32] {
+    Sha256::digest(json!([tool, arguments]).to_string()).into()
+}
+
+/// Returns whether a repetition of a call must be recognized; one that may be repeated without harm needs no key.
+fn must_be_keyed(tool: &ToolEntry, arguments: &JsonObject) -> bool {
+    matches!(tool.effect, Effect::Writes) && !waits_for_events(arguments)
+}
+
+/// A hub that ends gives up what waits; another one continues it.
+fn hub_ending() -> ApiError {
+    let message = "the hub ends; what waits here is to be sent again";
+    let hint = "Send the request again under the same Idempotency-Key when a hub runs.";
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, HUB_ENDING, message, hint)
 }
 
 fn waits_for_events(arguments: &JsonObject) -> bool {
@@ -149,7 +173,7 @@ async fn run(caller: &Caller, tool: &ToolEntry, arguments: JsonObject) -> (Statu
 async fn run_once(
     caller: &Caller,
     tool: &'static ToolEntry,
-    arguments: JsonObject,
+    body: CallBody,
     keyed: KeyedCall,
 ) -> std::result::Result<(StatusCode, Value), ApiError> {
     let me = caller.session().handle()?;
@@ -158,14 +182,14 @@ async fn run_once(
         .with_mesh(|mesh| mesh.find_earlier_call(me.session, (&keyed.key, keyed.hash)))
         .await?;
     match found {
-        EarlierCall::None => Ok(run_marked(caller, tool, arguments, keyed).await),
+        EarlierCall::None => Ok(run_marked(caller, tool, body.arguments, keyed).await),
         EarlierCall::Completed { status, response } => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
             let body = serde_json::from_str(&response).unwrap_or(Value::Null);
             Ok((status, body))
         }
         EarlierCall::Stored { questions } if !questions.is_empty() => {
-            Ok(await_questions(caller, &arguments, &questions).await)
+            Ok(await_questions(caller, &body, &questions).await)
         }
         EarlierCall::Stored { .. } => Err(ApiError::new(
             StatusCode::CONFLICT,
@@ -214,9 +238,10 @@ async fn finish(
     keyed: KeyedCall,
 ) -> (StatusCode, Value) {
     let (status, body) = run(caller, tool, arguments).await;
+    let KeyedCall { key, running, .. } = keyed;
     let (mesh, session) = (Arc::clone(caller.mesh()), caller.session().id());
     if let Some(session) = session {
-        let (text, key) = (body.to_string(), &keyed.key);
+        let (text, key) = (body.to_string(), &key);
         let stored =
             mesh.with_mesh(|mesh| mesh.complete_call(session, key, (status.as_u16(), &text)));
         // It has been carried out, so its client gets the result also if that cannot be stored.
@@ -226,13 +251,18 @@ async fn finish(
             ));
         }
     }
+    drop(running);
     (status, body)
 }
 
 /// Waits for the questions that an earlier call asked.
 async fn await_questions(
     caller: &Caller,
-    arguments: &JsonObject,
+    CallBody {
+        arguments,
+        wait_seconds,
+        ..
+    }: &CallBody,
     questions: &[QuestionId],
 ) -> (StatusCode, Value) {
     let ids: Vec<String> = questions.iter().map(QuestionId::to_string).collect();
@@ -242,8 +272,9 @@ async fn await_questions(
         "question_id".into(),
         if many { json!(ids) } else { json!(ids[0]) },
     );
-    if let Some(timeout) = arguments.get("timeout_seconds") {
-        awaited.insert("timeout_seconds".into(), timeout.clone());
+    let wait_seconds = wait_seconds.map(Value::from);
+    if let Some(timeout) = wait_seconds.or_else(|| arguments.get("timeout_seconds").cloned()) {
+        awaited.insert("timeout_seconds".into(), timeout);
     }
     let tool = tools::find("await_reply").expect("it is a tool");
     run(caller, tool, awaited).await

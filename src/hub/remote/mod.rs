@@ -5,6 +5,8 @@
 
 mod body;
 mod call;
+mod ended_call;
+mod replies;
 mod stream;
 mod verbs;
 
@@ -38,6 +40,11 @@ pub(super) fn router() -> Router<Arc<Hub>> {
             "/v1/remote/sessions/{session}/tools/{tool}",
             post(call::call),
         )
+        .route(
+            "/v1/remote/sessions/{session}/calls/{key}",
+            delete(ended_call::end),
+        )
+        .route("/v1/remote/replies", post(replies::reply))
 }
 
 /// What a program on another host checks before it uses a hub.

@@ -6,11 +6,12 @@
 use std::path::Path;
 
 use crate::mesh::connection::Mesh;
+use crate::mesh::context::ReadContext;
 use crate::mesh::session::SessionHandle;
+use crate::model::Error;
 use crate::model::activity_summary::ActivitySummary;
-use crate::platform::id::SessionId;
 use crate::platform::{Fault, file, permissions};
-use crate::wake::Doorbells;
+use crate::store::Session;
 
 /// claude-mesh writes no larger file.
 const BYTES_MAX: u64 = 4_096;
@@ -39,12 +40,17 @@ impl Mesh {
     }
 }
 
-/// Returns the activity summary of a session, if there is one.
+/// Returns the activity summary of a session, if there is one: that of a session on another host is stored with it.
 pub(in crate::mesh) fn activity_summary(
-    doorbells: &Doorbells,
-    session: SessionId,
-) -> Option<ActivitySummary> {
-    read(&doorbells.activity_path(session))
+    context: ReadContext,
+    session: &Session,
+) -> Result<Option<ActivitySummary>, Error> {
+    if session.lease_until_ms.is_none() {
+        return Ok(read(&context.host.doorbells.activity_path(session.id)));
+    }
+    let text = context.tx.activity_summary(session.id)?;
+    let summary = text.and_then(|text| serde_json::from_str::<ActivitySummary>(&text).ok());
+    Ok(summary.map(ActivitySummary::normalized))
 }
 
 fn read(path: &Path) -> Option<ActivitySummary> {

@@ -4,6 +4,7 @@ use crate::mesh::context::WriteContext;
 use crate::mesh::peer::directory::{PeerView, build_view};
 use crate::mesh::peer::naming::rename_peer;
 use crate::mesh::session::SessionHandle;
+use crate::model::text_checks::check_characters;
 use crate::model::{PeerKind, PeerName, Refusal, Result};
 use crate::store::PeerChanges;
 
@@ -63,6 +64,9 @@ pub(in crate::mesh) fn check_description(description: &PeerDescription) -> Resul
         ("prompt_ptr", &description.prompt_ptr, 500),
     ];
     for (parameter, value, max_chars) in limits {
+        if let Some(value) = value {
+            check_characters(parameter, value)?;
+        }
         let length = value.as_ref().map_or(0, |value| value.chars().count());
         if length > max_chars {
             return Err(Refusal::argument(format!(

@@ -160,9 +160,10 @@ pub(in crate::mesh) fn build_view(read: ReadContext, peer: Peer) -> Result<PeerV
         Some(session) if !is_person || read.is_askable(session) => read.activity(session),
         _ => Activity::Offline,
     };
-    let activity_summary = session
-        .as_ref()
-        .and_then(|session| activity_summary(&read.host.doorbells, session.id));
+    let activity_summary = match &session {
+        Some(session) => activity_summary(read, session)?,
+        None => None,
+    };
     let idle_ms = (activity == Activity::Idle)
         .then(|| idle_since_ms(registry_entry.as_ref(), activity_summary.as_ref()))
         .flatten()

@@ -12,6 +12,8 @@ use crate::store::ProcessLocation;
 
 /// The revision of what a hub and a program on another host say to each other.
 pub const REMOTE_REVISION: u32 = 1;
+/// The code of the refusal of a hub that ends: what waits there is to be sent again.
+pub const HUB_ENDING: &str = "hub_ending";
 /// The longest text about the client, in bytes.
 const TEXT_BYTES_MAX: usize = 1024;
 

@@ -34,10 +34,10 @@ impl Mesh {
             write
                 .tx
                 .renew_session_lease(handle.session, lease_until_ms)?;
-            let pid = write.host.own.process.pid;
+            let process = write.host.own.process;
             write
                 .tx
-                .delete_waits_of_other_processes(handle.session, pid)?;
+                .delete_waits_of_other_processes(handle.session, process)?;
             write.tx.set_git_state(handle.peer, git.branch, git.head)?;
             let applied_verb = write.tx.applied_verb(handle.session)?;
             let joined = RemoteJoined::of(&handle, SESSION_LEASE_MS, applied_verb);

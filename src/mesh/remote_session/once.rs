@@ -2,11 +2,14 @@
 //! that it was carried out.
 use crate::mesh::connection::Mesh;
 use crate::mesh::once_mark::{OnceMark, owner};
+use crate::mesh::session::SessionHandle;
 use crate::model::{EventKind, Result};
 use crate::platform::id::{QuestionId, SessionId};
 
 /// How long a request is known, in milliseconds.
 const KEEP_MS: i64 = 24 * 3600 * 1000;
+/// The hash of a call that was ended before it was carried out.
+const ENDED_CALL_HASH: [u8; 32] = [0; 32];
 
 /// What is known of a call of a tool that names an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +102,45 @@ impl Mesh {
             let asked = read.tx.event_subjects(EventKind::QuestionAsked, events)?;
             let questions = asked.iter().filter_map(|id| id.parse().ok()).collect();
             Ok(EarlierCall::Stored { questions })
+        })
+    }
+
+    /// Ends the call of a session with that idempotency key: if it was not carried out, it will not be from now on. Returns what
+    /// is known of it.
+    pub fn end_call_for_good(
+        &mut self,
+        session: SessionId,
+        idempotency_key: &str,
+    ) -> Result<EarlierCall> {
+        self.write(|write| {
+            let key = owner(session);
+            if let Some(found) = write.tx.find_request(key, idempotency_key)? {
+                return Ok(match found.response {
+                    Some((status, response)) => EarlierCall::Completed { status, response },
+                    None => EarlierCall::Stored { questions: vec![] },
+                });
+            }
+            // No call has this hash, so one that still comes is refused.
+            write
+                .tx
+                .insert_request(key, idempotency_key, &ENDED_CALL_HASH)?;
+            Ok(EarlierCall::None)
+        })
+    }
+
+    /// Returns the session of a host with that id, also one that has ended: what it has written is still its own.
+    pub fn session_of_host(
+        &mut self,
+        session: SessionId,
+        host: &str,
+    ) -> Result<Option<SessionHandle>> {
+        self.read(|read| {
+            let session = read.tx.session(session)?;
+            let Some(session) = session.filter(|session| session.location.host == host) else {
+                return Ok(None);
+            };
+            let peer = read.tx.peer(session.peer)?;
+            Ok(peer.map(|peer| SessionHandle::new(session.id, &peer, false)))
         })
     }
 

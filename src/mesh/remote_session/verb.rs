@@ -149,11 +149,12 @@ impl Mesh {
             SessionVerb::ClearWakeAttempt => self.clear_wake_attempt(me),
             SessionVerb::RecordWakeFailure { problem } => self.record_wake_failure(me, problem),
             SessionVerb::SetActivitySummary { summary } => {
-                match summary {
-                    Some(new) => self.update_activity_summary(me, |_| new.clone())?,
-                    None => self.clear_activity_summary(me),
-                }
-                Ok(())
+                let text = summary.as_ref().map(|summary| {
+                    serde_json::to_string(summary).expect("plain text and a number can be written")
+                });
+                self.write(|write| {
+                    Ok(write.tx.set_activity_summary(me.session, text.as_deref())?)
+                })
             }
             SessionVerb::DetachClientSession => {
                 self.clear_activity_summary(me);

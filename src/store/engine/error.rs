@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use rusqlite::types::FromSqlError;
 
-use crate::platform::FaultKind;
+use crate::platform::{Fault, FaultKind};
 
 /// The result of a statement.
 pub(in crate::store) type Result<T> = std::result::Result<T, EngineError>;
@@ -48,6 +48,21 @@ impl EngineError {
     /// Returns the error of a query that has no row.
     pub(super) fn no_row() -> Self {
         Self::File(rusqlite::Error::QueryReturnedNoRows)
+    }
+
+    /// Returns the fault of an error of a database server, whose message names the server.
+    pub(in crate::store) fn into_fault(self) -> Fault {
+        match self {
+            Self::File(error) => {
+                Fault::new(FaultKind::Other, error.to_string(), "").with_source(error)
+            }
+            Self::Served(error) => Fault {
+                kind: error.kind,
+                message: error.problem.clone(),
+                hint: error.hint.to_owned(),
+                source: Some(error),
+            },
+        }
     }
 }
 

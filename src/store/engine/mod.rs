@@ -12,17 +12,23 @@
 //! `IS NOT DISTINCT FROM`. Where few words differ, the client of the server
 //! translates them. Statements of which no common form exists
 //! (full-text search, what is about files) ask [`Transaction::file`].
+#![cfg_attr(
+    not(feature = "postgres"),
+    allow(dead_code, reason = "only a database server needs all of it")
+)]
 
 pub(super) mod error;
 mod params;
+#[cfg(feature = "postgres")]
+pub(super) mod postgres;
 mod row;
 mod served;
 mod statement;
 mod transaction;
 
-pub(super) use error::{EngineError, OptionalExtension, Result, ServedError};
-pub(super) use params::{Params, Values};
-pub(super) use row::{Row, ServedRow};
-pub(super) use served::ServedTransaction;
+pub(super) use error::{EngineError, OptionalExtension, Result};
+pub(super) use params::Params;
+pub(super) use row::Row;
+pub(super) use served::{Access, ServedDatabase};
 pub(super) use statement::Statement;
 pub(super) use transaction::Transaction;

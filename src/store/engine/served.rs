@@ -1,12 +1,51 @@
-//! What a client of a database server does for a transaction.
+//! What a client of a database server does for a store.
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::Result;
 use super::params::Values;
 use super::row::ServedRow;
+use crate::platform::Moment;
 
-/// A transaction on a database server.
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) enum Access {
+    /// It waits at most `lock_timeout` until it is the only one that writes.
+    Write { lock_timeout: Duration },
+    /// It sees one state.
+    Read,
+}
+
+/// A transaction that has begun.
+pub(in crate::store) struct Begun<'a> {
+    pub(in crate::store) transaction: Box<dyn ServedTransaction + 'a>,
+    /// The time of the server.
+    pub(in crate::store) now: Moment,
+    /// The value of `last_id` in `meta`, of a write.
+    pub(in crate::store) last_id: Option<String>,
+}
+
+/// A connection to a mesh on a database server.
+pub(in crate::store) trait ServedDatabase: Debug + Send {
+    /// Begins a transaction, on a new connection if the last one was lost.
+    fn begin(&mut self, access: Access) -> Result<Begun<'_>>;
+
+    /// Returns the version of the schema.
+    fn version(&self) -> u32;
+
+    /// Returns a number that another commit changes, and whether it counts commits that this process has heard of, or those
+    /// that the server has.
+    fn change_count(&mut self) -> Result<(bool, i64)>;
+
+    /// Returns how many bytes the mesh occupies.
+    fn size_bytes(&mut self) -> Result<u64>;
+
+    /// Refreshes the statistics of the query planner.
+    fn optimize(&mut self) -> Result<()>;
+}
+
+/// A transaction on a database server. It is rolled back when it is dropped without a commit.
 pub(in crate::store) trait ServedTransaction: Debug {
     /// Returns the names of the columns that a statement has.
     fn columns(&self, sql: &str) -> Result<Arc<[String]>>;
@@ -17,9 +56,12 @@ pub(in crate::store) trait ServedTransaction: Debug {
     /// Runs a statement and returns the number of rows that it changed.
     fn execute(&self, sql: &str, values: Values<'_>) -> Result<usize>;
 
-    /// Runs statements without values.
+    /// Runs a statement whose outcome is not read. It may be sent later, with the next one that is read, and fail then.
+    fn run(&self, sql: &str, values: Values<'_>) -> Result<()>;
+
+    /// Runs statements without values, as `run` does.
     fn execute_batch(&self, sql: &str) -> Result<()>;
 
-    /// Commits.
-    fn commit(self: Box<Self>) -> Result<()>;
+    /// Commits, and wakes sessions as a part of that.
+    fn commit(self: Box<Self>, wake: &[String]) -> Result<()>;
 }

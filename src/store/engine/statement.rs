@@ -27,6 +27,15 @@ impl Statement<'_> {
         }
     }
 
+    /// Runs it where the outcome is not read. On a database server it may be sent later, and fail then.
+    #[inline]
+    pub(in crate::store) fn run(&mut self, params: impl Params) -> Result<()> {
+        match self {
+            Self::File(statement) => Ok(statement.execute(params).map(drop)?),
+            Self::Served { transaction, sql } => params.list(|values| transaction.run(sql, values)),
+        }
+    }
+
     /// Runs it and returns its rows.
     #[inline]
     pub(in crate::store) fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {

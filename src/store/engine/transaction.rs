@@ -34,6 +34,15 @@ impl<'t> Transaction<'t> {
         }
     }
 
+    /// Runs a statement whose outcome is not read. On a database server it may be sent later, and fail then.
+    #[inline]
+    pub(in crate::store) fn run(&self, sql: &str, params: impl Params) -> Result<()> {
+        match self {
+            Self::File(transaction) => Ok(transaction.execute(sql, params).map(drop)?),
+            Self::Served(transaction) => params.list(|values| transaction.run(sql, values)),
+        }
+    }
+
     /// Runs a statement and returns what `map` makes of its first row.
     #[inline]
     pub(in crate::store) fn query_row<T>(
@@ -74,11 +83,11 @@ impl<'t> Transaction<'t> {
         }
     }
 
-    /// Commits.
-    pub(in crate::store) fn commit(self) -> Result<()> {
+    /// Commits. A database server wakes these sessions as a part of that; beside a file the caller does it after the commit.
+    pub(in crate::store) fn commit(self, wake: &[String]) -> Result<()> {
         match self {
             Self::File(transaction) => Ok(transaction.commit()?),
-            Self::Served(transaction) => transaction.commit(),
+            Self::Served(transaction) => transaction.commit(wake),
         }
     }
 

@@ -11,5 +11,7 @@
 ALTER TABLE session ADD COLUMN lease_until_ms INTEGER;
 -- The number of the last verb of such a session that was carried out; each one is carried out once.
 ALTER TABLE session ADD COLUMN applied_verb INTEGER NOT NULL DEFAULT 0;
+-- The activity summary of such a session, as JSON; other sessions have it in a file.
+ALTER TABLE session ADD COLUMN activity_summary TEXT;
 -- The commit that is checked out in a project on another host, as its last session reported it.
 ALTER TABLE peer ADD COLUMN git_head TEXT;
