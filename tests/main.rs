@@ -174,6 +174,9 @@ mod isolation;
 /// Long results: where they are truncated, and how the rest is fetched.
 mod result_budget;
 
+/// Hooks where the mesh is at a hub: what they ask of the server of their session.
+#[cfg(feature = "remote")]
+mod hook_socket;
 /// The hooks as programs: text in, text out, exit status 0.
 mod hooks;
 

@@ -17,6 +17,8 @@ mod hub_error;
 mod link;
 mod mirror;
 mod mirror_state;
+#[cfg(test)]
+mod mirror_tests;
 mod program;
 mod refused_certificate;
 mod registration;
