@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use claude_mesh::platform::process;
 use serde_json::{Value, json};
 
-use crate::support::{Hub, Session, World, far_host, join_home, wait_until};
+use crate::support::{Hub, Session, World, far_host, join_home, print_to_stderr, wait_until};
 
 /// A port at which nobody listens.
 const NO_HUB: &str = "http://127.0.0.1:9";
@@ -116,8 +116,7 @@ fn socket_folder_that_others_can_write_is_refused() {
 #[test]
 fn socket_folder_of_another_user_is_refused() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can give a folder to another user");
-        return;
+        return print_to_stderr("SKIPPED: only root can give a folder to another user");
     }
     let (world, session) = session_without_server();
     drop(answer_next(&world, &session, "{\"systemMessage\": \"x\"}"));
@@ -169,7 +168,7 @@ fn far_server_survives_garbage_and_answers_a_huge_event() {
         b"run\n{\"hook_event_name\": 5}",
         b"other\n{}",
         b"\xff\xfe\n\x00",
-        &[b'x'; 100_000],
+        &b"x".repeat(100_000),
     ] {
         assert_eq!(exchange(&laptop, &session, garbage), b"");
     }

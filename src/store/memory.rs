@@ -325,7 +325,7 @@ impl Tx<'_> {
             .prepare_cached("SELECT number FROM memory WHERE scope = ?1 LIMIT 1")?
             .query_row([scope], |row| row.get(0))
             .optional()?;
-        Ok(any.map(|number| MemoryRange::containing(number)))
+        Ok(any.map(MemoryRange::containing))
     }
 
     fn next_memory_range(&self, scope: &str) -> engine::Result<MemoryRange> {
