@@ -434,50 +434,6 @@ fn example_project_file_is_valid() {
     assert_eq!(session.name(), "backend");
 }
 
-/// Each unit has one command line that is used, and others to choose from.
-#[test]
-fn units_in_config_start_the_hub_with_valid_options() {
-    let world = World::new();
-    for (unit, count) in [
-        ("config/claude-mesh-hub.service", 1),
-        ("config/claude-mesh-hub-system.service", 3),
-    ] {
-        let content = read(unit);
-        let commands = content
-            .lines()
-            .filter_map(|line| line.trim_start_matches('#').strip_prefix("ExecStart="));
-        let commands: Vec<&str> = commands.collect();
-        assert_eq!(commands.len(), count, "{unit}");
-        for command in commands {
-            let mut words = command.split(' ');
-            assert!(words.next().unwrap().ends_with("claude-mesh"), "{unit}");
-            // What is before `--help` is parsed first.
-            let words: Vec<&str> = words.chain(["--help"]).collect();
-            let output = world.cli(&world.home(), &words);
-            assert_eq!(output.code, Some(0), "{unit}: {command}: {output:?}");
-            assert!(output.out.contains("--public-url"), "{unit}: {command}");
-        }
-    }
-}
-
-/// A proxy that gives up earlier ends calls that still wait.
-#[test]
-fn nginx_waits_longer_than_any_call_and_buffers_nothing() {
-    let content = read("config/nginx-hub.conf");
-    let value = |name: &str| {
-        let mut lines = content.lines().map(str::trim);
-        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_suffix(';'));
-        value.unwrap_or_else(|| panic!("no {name}")).trim()
-    };
-    assert_eq!(value("proxy_buffering"), "off");
-    let longest = claude_mesh::mcp::tool_list(None)
-        .iter()
-        .filter_map(|tool| tool.input_schema["properties"]["timeout_seconds"]["maximum"].as_u64())
-        .max();
-    let timeout = value("proxy_read_timeout").strip_suffix('s').unwrap();
-    assert!(timeout.parse::<u64>().unwrap() > longest.unwrap());
-}
-
 #[test]
 fn table_of_remote_routes_lists_every_route() {
     let source = read("src/hub/remote/mod.rs");
