@@ -1,7 +1,7 @@
 //! claude-mesh: one Claude Code session asks another and gets the answer as the result of the call.
 //!
-//! The layers from the top: the programs for people (`cli`), other machines (`hub`), models and hooks (`mcp`, `hooks`,
-//! `setup`), then `tools`, `mesh`, `store` beside `wake`, `claude_code`, `model`, `platform`. A layer uses only layers below it; `tests/layers.rs` checks it.
+//! The layers from the top: the programs for people (`cli`), for other machines (`hub`) and at other machines (`remote`), for
+//! models and hooks (`mcp`, `hooks`, `setup`), then `tools`, `mesh`, `store` beside `wake`, `claude_code`, `model`, `platform`. A layer uses only layers below it; `tests/layers.rs` checks it.
 //! `ARCHITECTURE.md` has the picture and the glossary.
 //!
 //! The lint `missing_docs` guards the layers that programs use as a library. A field or variant whose comment could only

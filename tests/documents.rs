@@ -434,6 +434,23 @@ fn example_project_file_is_valid() {
     assert_eq!(session.name(), "backend");
 }
 
+#[test]
+fn table_of_remote_routes_lists_every_route() {
+    let source = read("src/hub/remote/mod.rs");
+    let mut expected = BTreeSet::new();
+    for route in source.split(".route(").skip(1) {
+        let mut parts = route.split('"');
+        let path = parts.nth(1).unwrap().replace("{session}", "{id}");
+        let handler = parts.next().unwrap().trim_start_matches(',').trim();
+        let method = handler.split('(').next().unwrap().to_uppercase();
+        expected.insert(format!("{method} {path}"));
+    }
+    assert_eq!(
+        names("docs/http.md", "Sessions of other machines"),
+        expected
+    );
+}
+
 // Requirement: Mesh 16
 #[test]
 fn example_programs_run() {

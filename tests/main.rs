@@ -263,6 +263,10 @@ mod client_config;
 #[cfg(feature = "cli")]
 mod cli;
 
+/// The files of `config/` agree with the programs.
+#[cfg(feature = "postgres")]
+mod config_files;
+
 /// The documents agree with the code and with each other.
 #[cfg(all(feature = "cli", feature = "server"))]
 mod documents;
