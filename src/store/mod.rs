@@ -19,6 +19,8 @@ mod busy_handler;
 mod claim;
 mod columns;
 mod connect;
+#[cfg(feature = "postgres")]
+mod copy;
 mod counters;
 mod create;
 mod database;
@@ -70,6 +72,8 @@ mod wal;
 pub(crate) use access_key::NewKey;
 pub use claim::{Claim, NewClaim};
 pub use connect::Options;
+#[cfg(feature = "postgres")]
+pub use copy::{CopiedTable, MeshCopy, MovedMark};
 #[cfg(feature = "hub")]
 pub use database::ChangeMark;
 pub use database::Store;
