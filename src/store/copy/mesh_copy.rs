@@ -4,6 +4,7 @@ use rusqlite::types::Value;
 use super::super::database::Store;
 use super::super::engine;
 use super::super::memory_index::IndexedText;
+use super::super::moved_mark::MovedMark;
 use super::super::transaction::Tx;
 use super::digest::TableDigest;
 use super::host_names::HostNames;
@@ -12,9 +13,6 @@ use super::table::{LEFT, MEMORY, META, TABLES, Table};
 use crate::model::Result;
 use crate::platform::{Fault, FaultKind, Moment};
 
-/// The keys of the rows in `meta` that say where a mesh was moved.
-const MOVED_TO_KEY: &str = "moved_to";
-const MOVED_AT_KEY: &str = "moved_at_ms";
 /// How many rows are collected before they are inserted.
 const PORTION_ROWS: usize = 200;
 /// What stands for U+0000 in a text, which PostgreSQL cannot store.
@@ -45,28 +43,7 @@ pub struct CopiedTable {
     pub digest: String,
 }
 
-/// Where a mesh was moved, as its source says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MovedMark {
-    /// The location, without user and password.
-    pub to: String,
-    /// When, in wall milliseconds.
-    pub at_ms: i64,
-}
-
 impl Store {
-    /// Returns where the mesh was moved, if it was.
-    pub fn moved_mark(&mut self, now: Moment) -> Result<Option<MovedMark>> {
-        self.read(now, |tx| {
-            let Some(to) = tx.meta(MOVED_TO_KEY)? else {
-                return Ok(None);
-            };
-            let at_ms = tx.meta(MOVED_AT_KEY)?;
-            let at_ms = at_ms.and_then(|text| text.parse().ok()).unwrap_or(0);
-            Ok(Some(MovedMark { to, at_ms }))
-        })
-    }
-
     /// Copies the mesh of this file to an empty one on a server and marks this one as moved. Nobody writes to the file
     /// meanwhile. `host` is the host as which sessions of this machine will join; with it the paths of the file get that host.
     pub fn move_to(
@@ -83,8 +60,7 @@ impl Store {
         let names = host.map(HostNames::new);
         let mut copied = None;
         let marked = self.write(now.clone(), |source| {
-            source.set_meta(MOVED_TO_KEY, &mark.to)?;
-            source.set_meta(MOVED_AT_KEY, &mark.at_ms.to_string())?;
+            source.set_moved_mark(mark)?;
             let copy =
                 target.write(now, |tx| MeshCopier::new(source, tx, names.as_ref()).copy())?;
             copied = Some(copy);

@@ -15,4 +15,4 @@ mod mesh_copy;
 mod rows;
 mod table;
 
-pub use mesh_copy::{CopiedTable, MeshCopy, MovedMark};
+pub use mesh_copy::{CopiedTable, MeshCopy};
