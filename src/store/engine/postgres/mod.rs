@@ -16,6 +16,7 @@ mod clock;
 mod connection;
 mod dialect;
 mod failure;
+mod inspect;
 mod link;
 mod listen;
 mod location;
@@ -28,6 +29,7 @@ mod values;
 
 pub use clock::DatabaseClock;
 pub(in crate::store) use connection::PostgresConnection;
+pub use inspect::{SchemaReport, ServedMeshReport, ServerReport};
 pub use listen::{ChangeCounter, PostgresListener};
 pub use location::PostgresLocation;
 pub use password::PasswordSource;
