@@ -65,11 +65,12 @@ impl Store {
 
 /// Copies all pages in one step, which is one state; several steps would begin anew whenever another program writes.
 fn copy_pages(source: &Connection, target: &Path) -> std::result::Result<(), Fault> {
-    const ALL_PAGES: std::ffi::c_int = -1;
+    const ALL_PAGES: std::ffi::c_int = std::ffi::c_int::MAX;
+    const RETRY_PAUSE: Duration = Duration::from_millis(10);
     let with_path = |error| fault(target, error);
     let mut copy = connect(target)?;
     rusqlite::backup::Backup::new(source, &mut copy)
-        .and_then(|backup| backup.run_to_completion(ALL_PAGES, Duration::ZERO, None))
+        .and_then(|backup| backup.run_to_completion(ALL_PAGES, RETRY_PAUSE, None))
         .map_err(with_path)
 }
 
