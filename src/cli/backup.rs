@@ -1,11 +1,11 @@
 //! `claude-mesh backup`: copies a mesh into a new file. Only a person may: the file has everything that was ever said.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::command_status::{CommandResult, CommandStatus};
-use crate::cli::context::{CliContext, CommandFolder};
+use crate::cli::context::{CliContext, CommandFolder, shown};
 use crate::cli::error::{CliError, Failure};
 use crate::cli::print;
 #[cfg(feature = "postgres")]
@@ -47,12 +47,12 @@ pub(super) fn back_up(args: &BackupArgs, json: bool) -> CommandResult {
     if let Some(location) = args.store.location()? {
         folder.require_person("backing up a mesh")?;
         let copy = open_served(location, &folder.settings)?.back_up(&file, now)?;
-        return report(&file.display().to_string(), &copy, json);
+        return report(&file, &folder.settings.home, (&copy, json));
     }
     let context = folder.into_context_of_mesh(args.mesh.as_deref(), json)?;
     context.require_person("backing up a mesh")?;
     let copy = open_file(&context)?.back_up(&file, now)?;
-    report(&context.shown(&file), &copy, json)
+    report(&file, &context.settings.home, (&copy, json))
 }
 
 fn open_file(context: &CliContext) -> Result<Store, Failure> {
@@ -77,7 +77,7 @@ fn open_served(location: PostgresLocation, settings: &Settings) -> Result<Store,
     store_args::connect(location, settings)
 }
 
-fn report(file: &str, copy: &BackupCopy, json: bool) -> CommandResult {
+fn report(file: &Path, home: &Path, (copy, json): (&BackupCopy, bool)) -> CommandResult {
     if json {
         print::json(&json!({
             "status": "done",
@@ -89,8 +89,10 @@ fn report(file: &str, copy: &BackupCopy, json: bool) -> CommandResult {
         return Ok(CommandStatus::Done);
     }
     print::line(&format!(
-        "copied the mesh to {file} ({} bytes, schema {}); only you can read it",
-        copy.bytes, copy.schema
+        "copied the mesh to {} ({} bytes, schema {}); only you can read it",
+        shown(file, home),
+        copy.bytes,
+        copy.schema
     ))?;
     if copy.sessions_left > 0 {
         print::line(&format!(

@@ -2,7 +2,9 @@
 use crate::cli::finding::{finding_from_fault, note, ok, problem};
 use crate::platform::text;
 use crate::setup::Finding;
-use crate::store::{self, PostgresLocation, SchemaReport, ServedMeshReport, ServerReport};
+use crate::store::{
+    self, ExtensionState, PostgresLocation, SchemaReport, ServedMeshReport, ServerReport,
+};
 
 /// Checks the server, what the role may do there, and the mesh in the schema.
 pub(super) fn check(location: &PostgresLocation) -> Vec<Finding> {
@@ -39,23 +41,20 @@ fn check_mode(report: &ServerReport) -> Option<Finding> {
 }
 
 fn check_trigrams(report: &ServerReport) -> Finding {
-    let install = "an owner of the database runs CREATE EXTENSION pg_trgm";
-    if report.has_trigrams {
-        return ok("pg_trgm is installed");
-    }
-    if !report.offers_trigrams {
-        return problem(
+    match report.trigrams {
+        ExtensionState::Installed => ok("pg_trgm is installed"),
+        ExtensionState::Available if report.may_create_schema => {
+            note("pg_trgm is not installed; the first hub installs it", "")
+        }
+        ExtensionState::Available => problem(
+            "pg_trgm is not installed, and the role cannot install it",
+            "an owner of the database runs CREATE EXTENSION pg_trgm",
+        ),
+        ExtensionState::Missing => problem(
             "the server has no extension pg_trgm",
             "install it: Debian has it in postgresql-contrib",
-        );
+        ),
     }
-    if report.may_create_schema {
-        return note("pg_trgm is not installed; the first hub installs it", "");
-    }
-    problem(
-        "pg_trgm is not installed, and the role cannot install it",
-        install,
-    )
 }
 
 fn check_schema(location: &PostgresLocation, report: &ServerReport) -> Vec<Finding> {
@@ -164,4 +163,90 @@ fn check_durability(report: &ServerReport) -> Vec<Finding> {
         }
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setup::Severity;
+
+    fn report(synchronous_commit: &str, standbys: &[&str]) -> ServerReport {
+        ServerReport {
+            server_version: "15.14".into(),
+            is_supported: true,
+            role: "mesh".into(),
+            is_read_only: false,
+            may_create_schema: true,
+            trigrams: ExtensionState::Installed,
+            synchronous_commit: synchronous_commit.into(),
+            standbys: standbys.iter().map(|state| (*state).to_owned()).collect(),
+            schema: SchemaReport::Missing,
+        }
+    }
+
+    #[test]
+    fn commits_that_a_failover_may_lose_are_noted() {
+        let cases: [(&str, &[&str], &[&str]); 7] = [
+            ("on", &[], &[]),
+            ("on", &["sync"], &[]),
+            (
+                "on",
+                &["sync", "async"],
+                &["fencing tokens may go backwards"],
+            ),
+            ("on", &["async"], &["standbys that may be behind: 1"]),
+            ("on", &[""], &["the role may not see"]),
+            (
+                "local",
+                &["quorum"],
+                &["commits do not wait for the standbys"],
+            ),
+            (
+                "off",
+                &["potential"],
+                &["synchronous_commit is off", "may be behind: 1"],
+            ),
+        ];
+        for (commit, standbys, expected) in cases {
+            let findings = check_durability(&report(commit, standbys));
+            let notes: Vec<&Finding> = findings
+                .iter()
+                .filter(|finding| finding.severity == Severity::Note)
+                .collect();
+            assert_eq!(
+                notes.len(),
+                expected.len(),
+                "{commit} {standbys:?}: {findings:?}"
+            );
+            for (note, expected) in notes.iter().zip(expected) {
+                assert!(note.text.contains(expected), "{note:?}");
+                assert!(note.fix.is_some(), "{note:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_role_may_not_do_is_a_problem_with_a_fix() {
+        let location = PostgresLocation::parse("postgres://mesh@127.0.0.1/mesh").unwrap();
+        let mut report = report("on", &[]);
+        report.is_supported = false;
+        report.is_read_only = true;
+        report.may_create_schema = false;
+        report.trigrams = ExtensionState::Available;
+        let mut findings = vec![check_version(&location, &report), check_trigrams(&report)];
+        findings.extend(check_mode(&report));
+        for schema in [
+            SchemaReport::Missing,
+            SchemaReport::Foreign,
+            SchemaReport::Unreadable,
+        ] {
+            report.schema = schema;
+            findings.extend(check_schema(&location, &report));
+        }
+        assert_eq!(findings.len(), 6);
+        for finding in findings {
+            assert_eq!(finding.severity, Severity::Problem, "{finding:?}");
+            assert!(finding.fix.is_some(), "{finding:?}");
+        }
+    }
 }

@@ -21,8 +21,9 @@ use crate::store::{MeshCopy, MovedMark, Options, Store};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh move --to 'postgres://mesh@db.example/mesh?schema=team' --host desk
-  claude-mesh serve --store 'postgres://mesh@db.example/mesh?schema=team'         then serves it
-  claude-mesh key create --store '…' --host desk, claude-mesh join URL            then joins it from here")]
+  claude-mesh serve --store 'postgres://mesh@db.example/mesh?schema=team'         serves it then
+  claude-mesh key create --host desk --store 'postgres://mesh@db.example/mesh?schema=team'
+  claude-mesh join https://mesh.example:3456                                      uses it from here")]
 pub(super) struct MoveArgs {
     /// The server and the new schema: `postgres://user@host/database?schema=name`.
     #[arg(long, value_name = "URL")]

@@ -84,8 +84,8 @@ pub use database::Store;
 pub use database_path::check_database_path;
 #[cfg(feature = "postgres")]
 pub use engine::postgres::{
-    ChangeCounter, DatabaseClock, PasswordSource, PostgresListener, PostgresLocation, SchemaReport,
-    ServedMeshReport, ServerReport,
+    ChangeCounter, DatabaseClock, ExtensionState, PasswordSource, PostgresListener,
+    PostgresLocation, SchemaReport, ServedMeshReport, ServerReport,
 };
 pub use memory::Memory;
 pub(crate) use memory::{MESH_SCOPE, MemoryRange, NewMemory};

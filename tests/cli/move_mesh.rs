@@ -59,12 +59,15 @@ fn fill(world: &World) -> i64 {
         "remember",
         json!({ "text": "staging uses port 5434 now", "key": "port" }),
     );
-    api.call("set_state", json!({ "key": "stage", "value": "green" }));
+    api.call(
+        "state",
+        json!({ "action": "set", "key": "stage", "value": "green" }),
+    );
     api.call(
         "create_task",
         json!({ "title": "raise the limit", "files_owned": ["src/limit.rs"] }),
     );
-    web.call("post", json!({ "to": "api", "text": "deploy at noon" }));
+    web.call("post", json!({ "to": "api", "body": "deploy at noon" }));
     let claimed = api.call("claim", json!({ "resource": "deploy" }));
     let fence = claimed["fence"].as_i64().unwrap();
     api.kill();
@@ -93,8 +96,14 @@ fn moved_mesh_has_everything_and_its_file_says_where() {
     };
     let fixture = CliFixture::new();
     fill(&fixture.world);
-    let moved = done(&fixture, &["move", "--to", &target.url()]);
     let source = fixture.world.rows();
+    source
+        .execute("UPDATE message SET body = 'a' || char(0) || 'b'", [])
+        .unwrap();
+    let moved = done(&fixture, &["move", "--to", &target.url()]);
+    assert_eq!(moved["replaced_nuls"], 1);
+    let replaced = "SELECT count(*) FROM message WHERE body = U&'a\\FFFDb'";
+    assert_eq!(target.number(replaced), 1);
     for table in [
         "peer", "alias", "question", "event", "message", "fence", "state", "memory", "task",
     ] {
@@ -236,14 +245,14 @@ fn sessions_of_the_host_find_their_mailbox_after_a_move() {
     let desk = OtherHost::new(&hub, "desk");
     let api = desk.join(folder.to_str().unwrap(), 10);
     assert_eq!(api.name, "api");
-    let mail = api.call("messages", json!({}));
-    assert_eq!(mail["messages"][0]["text"], "deploy at noon", "{mail}");
+    let mail = api.call("list_messages", json!({}));
+    assert_eq!(mail["messages"][0]["body"], "deploy at noon", "{mail}");
     let found = api.call("recall", json!({ "query": "staging port" }));
     assert_eq!(
         found["memories"][0]["text"], "staging uses port 5434 now",
         "{found}"
     );
-    let entry = api.call("get_state", json!({ "key": "stage" }));
+    let entry = api.call("state", json!({ "action": "get", "key": "stage" }));
     assert_eq!(entry["value"], "green", "{entry}");
     let tasks = api.call("list_tasks", json!({}));
     assert_eq!(tasks["tasks"][0]["title"], "raise the limit", "{tasks}");

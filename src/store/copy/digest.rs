@@ -42,7 +42,8 @@ impl TableDigest {
 
     /// Returns the digest as hexadecimal digits.
     pub(super) fn text(&self) -> String {
-        self.sum.iter().map(|lane| format!("{lane:016x}")).collect()
+        let [a, b, c, d] = self.sum;
+        format!("{a:016x}{b:016x}{c:016x}{d:016x}")
     }
 }
 

@@ -22,16 +22,25 @@ pub struct ServerReport {
     pub is_read_only: bool,
     /// Whether the role may create a schema in the database.
     pub may_create_schema: bool,
-    /// Whether the extension pg_trgm is installed in the database.
-    pub has_trigrams: bool,
-    /// Whether the server has the files of pg_trgm, so that it can be installed.
-    pub offers_trigrams: bool,
+    /// The extension `pg_trgm`.
+    pub trigrams: ExtensionState,
     /// The setting `synchronous_commit`.
     pub synchronous_commit: String,
     /// The standbys that are connected: `async`, `sync`, `quorum` or `potential`; empty if this role may not know.
     pub standbys: Vec<String>,
     /// What the schema has.
     pub schema: SchemaReport,
+}
+
+/// Whether the database has an extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExtensionState {
+    /// It is in use.
+    Installed,
+    /// The server has its files.
+    Available,
+    /// The server does not have it.
+    Missing,
 }
 
 /// What a schema has.
@@ -95,15 +104,20 @@ async fn inspect(client: &Client, location: &PostgresLocation) -> Result<ServerR
     let row = client.query_one(sql, &[]).await.map_err(failed)?;
     client.batch_execute(&set).await.map_err(failed)?;
     let column = |error| failure(location, error);
+    let is = |name| row.try_get::<_, bool>(name).map_err(column);
+    let trigrams = match (is("has_trigrams")?, is("offers_trigrams")?) {
+        (true, _) => ExtensionState::Installed,
+        (false, true) => ExtensionState::Available,
+        (false, false) => ExtensionState::Missing,
+    };
     Ok(ServerReport {
         server_version: row.try_get("server_version").map_err(column)?,
         is_supported: row.try_get::<_, i32>("server_number").map_err(column)?
             >= schema::SERVER_VERSION_MIN,
         role: row.try_get("role").map_err(column)?,
-        is_read_only: row.try_get("read_only").map_err(column)?,
-        may_create_schema: row.try_get("may_create_schema").map_err(column)?,
-        has_trigrams: row.try_get("has_trigrams").map_err(column)?,
-        offers_trigrams: row.try_get("offers_trigrams").map_err(column)?,
+        is_read_only: is("read_only")?,
+        may_create_schema: is("may_create_schema")?,
+        trigrams,
         synchronous_commit: row.try_get("synchronous_commit").map_err(column)?,
         standbys: row.try_get("standbys").map_err(column)?,
         schema: inspect_schema(client, location).await?,

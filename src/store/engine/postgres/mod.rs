@@ -29,7 +29,7 @@ mod values;
 
 pub use clock::DatabaseClock;
 pub(in crate::store) use connection::PostgresConnection;
-pub use inspect::{SchemaReport, ServedMeshReport, ServerReport};
+pub use inspect::{ExtensionState, SchemaReport, ServedMeshReport, ServerReport};
 pub use listen::{ChangeCounter, PostgresListener};
 pub use location::PostgresLocation;
 pub use password::PasswordSource;
