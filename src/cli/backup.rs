@@ -46,12 +46,12 @@ pub(super) fn back_up(args: &BackupArgs, json: bool) -> CommandResult {
     #[cfg(feature = "postgres")]
     if let Some(location) = args.store.location()? {
         folder.require_person("backing up a mesh")?;
-        let copy = open_served(location, &folder.settings)?.back_up(&file, now)?;
+        let copy = open_served(location, &folder.settings)?.back_up(&file, &now)?;
         return report(&file, &folder.settings.home, (&copy, json));
     }
     let context = folder.into_context_of_mesh(args.mesh.as_deref(), json)?;
     context.require_person("backing up a mesh")?;
-    let copy = open_file(&context)?.back_up(&file, now)?;
+    let copy = open_file(&context)?.back_up(&file, &now)?;
     report(&file, &context.settings.home, (&copy, json))
 }
 

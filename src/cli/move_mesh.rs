@@ -127,7 +127,7 @@ fn report(
     }
     if copy.replaced_nuls > 0 {
         print::line(&format!(
-            "{} texts had the character U+0000, which the server cannot store; U+FFFD stands for it there",
+            "{} texts had the character U+0000, which the server cannot store; U+FFFD is in its place there",
             copy.replaced_nuls
         ))?;
     }

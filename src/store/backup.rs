@@ -29,7 +29,7 @@ pub struct BackupCopy {
 
 impl Store {
     /// Copies the mesh into a new file that only this user can read.
-    pub fn back_up(&mut self, file: &Path, now: Moment) -> Result<BackupCopy> {
+    pub fn back_up(&mut self, file: &Path, now: &Moment) -> Result<BackupCopy> {
         let temporary = TemporaryCopy::beside(file)?;
         let sessions_left = match &self.place {
             Place::File(database) => {
@@ -57,13 +57,13 @@ impl Store {
     }
 
     #[cfg(feature = "postgres")]
-    fn back_up_served(&mut self, temporary: &Path, now: Moment) -> Result<u64> {
+    fn back_up_served(&mut self, temporary: &Path, now: &Moment) -> Result<u64> {
         let mut file = Self::open(temporary, super::connect::Options::default())?;
-        Ok(self.copy_to_file(&mut file, now)?.sessions_left)
+        Ok(self.copy_to_file(&mut file, now.clone())?.sessions_left)
     }
 }
 
-/// Copies all pages in one step, which is one state; several steps would begin anew whenever another program writes.
+/// Copies all pages in one step, which is one state; several steps would begin again whenever another program writes.
 fn copy_pages(source: &Connection, target: &Path) -> std::result::Result<(), Fault> {
     const ALL_PAGES: std::ffi::c_int = std::ffi::c_int::MAX;
     const RETRY_PAUSE: Duration = Duration::from_millis(10);

@@ -88,7 +88,7 @@ fn restored_mesh_is_as_in_the_backup_but_fences_only_grow() {
 }
 
 #[test]
-fn restore_is_refused_while_a_session_or_a_program_uses_the_file() {
+fn restore_is_refused_while_a_program_uses_the_file() {
     let fixture = CliFixture::new();
     let bo = fixture.peer("bo");
     fixture.run_ok(&["backup", "copy.db"]);

@@ -15,7 +15,7 @@ use crate::platform::{Fault, FaultKind, Moment};
 
 /// How many rows are collected before they are inserted.
 const PORTION_ROWS: usize = 200;
-/// What stands for U+0000 in a text, which PostgreSQL cannot store.
+/// What replaces U+0000 in a text, which PostgreSQL cannot store.
 const NUL_REPLACEMENT: &str = "\u{fffd}";
 /// The schema from which on a mesh may have sessions of other hosts.
 const OTHER_HOSTS_SCHEMA: u32 = 5;

@@ -18,7 +18,7 @@ const fn whole(name: &'static str, key: &'static [&'static str]) -> Table {
     }
 }
 
-/// Memories; their full-text index is made anew.
+/// Memories; their full-text index is rebuilt.
 pub(super) const MEMORY: Table = whole("memory", &["number"]);
 
 /// What of `meta` is about the mesh, and not about the file or the schema that it is in.
