@@ -86,6 +86,30 @@ impl CommandFolder {
         }
     }
 
+    /// Refuses an operation that only a person may do.
+    #[cfg(feature = "postgres")]
+    pub(super) fn require_person(&self, what: &str) -> Result<(), Failure> {
+        require_person(self.session.is_none(), what)
+    }
+
+    /// Returns the context of a command on the mesh of this name; without a name on that of the folder.
+    pub(super) fn into_context_of_mesh(
+        self,
+        name: Option<&str>,
+        json: bool,
+    ) -> Result<CliContext, Failure> {
+        let Some(name) = name else {
+            return self.into_context(json);
+        };
+        let meshes = isolation::all_meshes(&self.settings)?;
+        let found = meshes.into_iter().find(|mesh| mesh.name == name);
+        let location = found.ok_or_else(|| {
+            let message = format!("no mesh called {name:?}");
+            CliError::new("not_found", message, "`claude-mesh wall` lists them")
+        })?;
+        Ok(self.into_context_of(location, json))
+    }
+
     /// Returns the context of a command on this mesh, whichever the folder has.
     pub(super) fn into_context_of(self, location: MeshLocation, json: bool) -> CliContext {
         CliContext {
@@ -201,12 +225,7 @@ impl CliContext {
 
     /// Refuses an operation that only a person may do.
     pub(super) fn require_person(&self, what: &str) -> Result<(), Failure> {
-        if self.is_person() {
-            return Ok(());
-        }
-        let message =
-            format!("{what} is for the person; in this shell commands act as the session");
-        Err(CliError::new("not_yours", message, "use a terminal of your own").into())
+        require_person(self.is_person(), what)
     }
 
     /// Makes foreign text safe to print. In the shell of a session it also neutralizes markup, because the output goes into
@@ -272,6 +291,14 @@ impl Drop for SessionGuard {
             let _ = self.mesh.unregister(self.me.session, "left");
         }
     }
+}
+
+fn require_person(is_person: bool, what: &str) -> Result<(), Failure> {
+    if is_person {
+        return Ok(());
+    }
+    let message = format!("{what} is for the person; in this shell commands act as the session");
+    Err(CliError::new("not_yours", message, "use a terminal of your own").into())
 }
 
 /// Returns a path with the home folder as `~`.

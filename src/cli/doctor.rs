@@ -16,18 +16,22 @@ use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CliContext, CommandFolder, shown};
 #[cfg(feature = "remote")]
 use crate::cli::doctor_spool;
+#[cfg(feature = "postgres")]
+use crate::cli::doctor_store;
 use crate::cli::error::Failure;
 use crate::cli::finding::{finding_from_fault, note, ok, problem};
+#[cfg(feature = "postgres")]
+use crate::cli::store_args::StoreArgs;
 use crate::cli::{doctor_hub, print, versions};
 use crate::mesh::{Mesh, PeerScope};
 use crate::model::{Activity, Error, Topic};
-use crate::platform::clock::parse_rfc3339;
+use crate::platform::clock::{parse_rfc3339, rfc3339};
 use crate::platform::isolation::{self, MeshAddress};
 use crate::platform::project::{PROJECT_FILE_NAME, Project};
 use crate::platform::settings::{DATABASE, HUB_URL};
 use crate::platform::{Clock, Fault, Settings, SystemClock, fault_log, text};
 use crate::setup::{self, Finding, InstallPaths, Severity};
-use crate::store;
+use crate::store::{self, MovedMark};
 use crate::wake::{Doorbells, ListenerKind, WakeSignal};
 
 /// Check what is wrong, and print how to fix it
@@ -39,24 +43,37 @@ use crate::wake::{Doorbells, ListenerKind, WakeSignal};
 
 Examples:
   claude-mesh doctor
-  claude-mesh doctor --json")]
-pub(super) struct DoctorArgs {}
+  claude-mesh doctor --json
+  claude-mesh doctor --store 'postgres://mesh@db.example/mesh?schema=team'   only the mesh on a server")]
+pub(super) struct DoctorArgs {
+    #[cfg(feature = "postgres")]
+    #[command(flatten)]
+    store: StoreArgs,
+}
 
 /// Older faults are not reported.
 const FAULT_MAX_AGE_MS: i64 = 3 * 24 * 3600 * 1000;
 
 /// Runs all checks and prints the findings.
-pub(super) fn doctor(json: bool) -> CommandResult {
+pub(super) fn doctor(args: &DoctorArgs, json: bool) -> CommandResult {
+    #[cfg(feature = "postgres")]
+    if let Some(location) = args.store.location()? {
+        return print_findings(&doctor_store::check(&location), json);
+    }
+    let DoctorArgs { .. } = args;
     let settings = Settings::of_this_process()?;
-    let findings = examine(&settings)?;
-    let problems = count(&findings, Severity::Problem);
+    print_findings(&examine(&settings)?, json)
+}
+
+fn print_findings(findings: &[Finding], json: bool) -> CommandResult {
+    let problems = count(findings, Severity::Problem);
     if json {
         print::json(&json!({ "ok": problems == 0, "findings": findings }))?;
     } else {
-        for finding in &findings {
+        for finding in findings {
             print::line(&format_finding(finding))?;
         }
-        let notes = count(&findings, Severity::Note);
+        let notes = count(findings, Severity::Note);
         print::line(&match (problems, notes) {
             (0, 0) => "no problem".to_owned(),
             (0, _) => format!("no problem, {}", format_count(notes, "note")),
@@ -323,6 +340,9 @@ fn check_database(context: &CliContext, mesh: &mut Mesh) -> Vec<Finding> {
         )),
         Err(error) => findings.push(finding_from_error(&error)),
     }
+    if let Ok(Some(moved)) = mesh.moved_mark() {
+        findings.push(moved_note(context, &moved));
+    }
     let Ok(views) = mesh.peers(None, PeerScope::Mesh, false) else {
         return findings;
     };
@@ -338,6 +358,19 @@ fn check_database(context: &CliContext, mesh: &mut Mesh) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+fn moved_note(context: &CliContext, moved: &MovedMark) -> Finding {
+    let name = &context.location.name;
+    note(
+        format!(
+            "the mesh {name} was moved to {} at {}; what is written to its file since is not there",
+            text::one_line(&moved.to),
+            rfc3339(moved.at_ms)
+        ),
+        "`claude-mesh join URL` with the URL of its hub, or `claude-mesh wall FOLDER URL` for one folder; then restart the \
+         sessions",
+    )
 }
 
 /// Says whether a hub runs, which sessions do not need.

@@ -17,8 +17,9 @@ use crate::mesh::{MeshOptions, PostgresPlace};
 use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
 use crate::model::{Error, PeerName, elapsed};
 use crate::platform::clock::rfc3339;
-use crate::platform::isolation::{self, MeshLocation};
-use crate::platform::{Settings, text};
+#[cfg(feature = "postgres")]
+use crate::platform::isolation::MeshLocation;
+use crate::platform::text;
 
 /// Create, list, rotate and revoke the keys of the hub
 ///
@@ -66,13 +67,7 @@ impl KeyMesh {
                 place: Some(PostgresPlace::new(location, path)),
             });
         }
-        let context = match args.mesh.as_deref() {
-            Some(name) => {
-                let location = find_mesh(&folder.settings, name)?;
-                folder.into_context_of(location, json)
-            }
-            None => folder.into_context(json)?,
-        };
+        let context = folder.into_context_of_mesh(args.mesh.as_deref(), json)?;
         Ok(Self {
             context,
             #[cfg(feature = "postgres")]
@@ -184,16 +179,6 @@ fn with_list_hint(error: Error) -> Failure {
         }
         Error::Fault(fault) => fault.into(),
     }
-}
-
-/// Returns the mesh of that name.
-fn find_mesh(settings: &Settings, name: &str) -> Result<MeshLocation, Failure> {
-    let meshes = isolation::all_meshes(settings)?;
-    let found = meshes.into_iter().find(|mesh| mesh.name == name);
-    found.ok_or_else(|| {
-        let message = format!("no mesh called {name:?}");
-        CliError::new("not_found", message, "`claude-mesh wall` lists them").into()
-    })
 }
 
 fn create(mesh: &KeyMesh, args: &KeyCreateArgs) -> CommandResult {

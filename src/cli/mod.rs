@@ -6,6 +6,7 @@
 
 mod ask;
 mod ask_many;
+mod backup;
 mod board;
 mod claim;
 mod claim_format;
@@ -20,6 +21,8 @@ mod doctor;
 mod doctor_hub;
 #[cfg(feature = "remote")]
 mod doctor_spool;
+#[cfg(feature = "postgres")]
+mod doctor_store;
 mod duration;
 mod erase_residue;
 mod error;
@@ -43,6 +46,8 @@ mod key;
 mod log;
 mod memory;
 mod message;
+#[cfg(feature = "postgres")]
+mod move_mesh;
 mod multi_ask_output;
 mod peer;
 mod pending_ask;
@@ -55,6 +60,7 @@ mod prior_answers;
 mod progress;
 mod question_json;
 mod reply;
+mod restore;
 #[cfg(feature = "hub")]
 mod serve;
 mod staged_files;
@@ -133,6 +139,10 @@ enum Command {
     Join(hub_wall::JoinArgs),
     Leave(hub_wall::LeaveArgs),
     Gc(gc::GcArgs),
+    #[cfg(feature = "postgres")]
+    Move(move_mesh::MoveArgs),
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
     Install(install::InstallArgs),
     Uninstall(uninstall::UninstallArgs),
     Doctor(doctor::DoctorArgs),
@@ -196,7 +206,11 @@ fn dispatch(cli: Cli) -> CommandResult {
         Command::Board(args) => hub_board::board(&CliContext::resolve(json)?, &args),
         #[cfg(feature = "hub")]
         Command::Key(args) => key::key(&args, json),
-        Command::Doctor(_) => doctor::doctor(json),
+        #[cfg(feature = "postgres")]
+        Command::Move(args) => move_mesh::move_mesh(&args, json),
+        Command::Backup(args) => backup::back_up(&args, json),
+        Command::Restore(args) => restore::restore(&args, json),
+        Command::Doctor(args) => doctor::doctor(&args, json),
         Command::Demo(args) => demo::demo(&args, json),
         Command::Notify(args) => desktop_notification::notify(&args, json),
         Command::DemoClient(_) => demo::client(),

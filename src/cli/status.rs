@@ -8,6 +8,7 @@ use crate::cli::context::CliContext;
 use crate::mesh::Status as Figures;
 use crate::model::throttle::FOREVER_MS;
 use crate::platform::clock::rfc3339;
+use crate::platform::text;
 use crate::tools::output;
 use crate::wake::ListenerKind;
 
@@ -36,9 +37,22 @@ pub(super) fn status(context: &CliContext) -> CommandResult {
             rfc3339(until_ms)
         }
     });
+    let moved = mesh.moved_mark()?;
     if context.json {
-        print::json(&to_json(context, &found, paused.as_deref()))?;
+        let mut body = to_json(context, &found, paused.as_deref());
+        if let Some(moved) = &moved {
+            body["moved_to"] = moved.to.clone().into();
+            body["moved_at"] = rfc3339(moved.at_ms).into();
+        }
+        print::json(&body)?;
         return Ok(CommandStatus::Done);
+    }
+    if let Some(moved) = &moved {
+        print::line(&format!(
+            "moved to {} at {}; `claude-mesh doctor` says how to use it there",
+            text::one_line(&moved.to),
+            rfc3339(moved.at_ms)
+        ))?;
     }
     if let Some(until) = &paused {
         print::line(&format!(

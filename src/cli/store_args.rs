@@ -5,7 +5,9 @@ use clap::Args;
 
 use crate::cli::error::Failure;
 use crate::platform::Settings;
-use crate::store::{PasswordSource, PostgresLocation};
+use crate::store::{
+    ChangeCounter, DatabaseClock, Options, PasswordSource, PostgresLocation, Store,
+};
 
 /// A mesh on a database server.
 #[derive(Debug, Clone, Args)]
@@ -21,15 +23,9 @@ pub(super) struct StoreArgs {
 impl StoreArgs {
     /// Returns the location, with the password of its user; `None` if none is named.
     pub(super) fn location(&self) -> Result<Option<PostgresLocation>, Failure> {
-        let Some(url) = &self.store else {
-            return Ok(None);
-        };
-        let source = match &self.password_file {
-            Some(file) => PasswordSource::File(file.clone()),
-            None => PasswordSource::PassFile(default_pass_file()?),
-        };
-        let location = PostgresLocation::parse(url)?.with_password(&source)?;
-        Ok(Some(location))
+        let url = self.store.as_deref();
+        url.map(|url| location(url, self.password_file.as_ref()))
+            .transpose()
     }
 
     /// Returns the options for a service, which has another working directory.
@@ -41,6 +37,26 @@ impl StoreArgs {
         });
         store.chain(file).collect()
     }
+}
+
+/// Returns the location of a URL, with the password of its user.
+pub(super) fn location(
+    url: &str,
+    password_file: Option<&PathBuf>,
+) -> Result<PostgresLocation, Failure> {
+    let source = match password_file {
+        Some(file) => PasswordSource::File(file.clone()),
+        None => PasswordSource::PassFile(default_pass_file()?),
+    };
+    Ok(PostgresLocation::parse(url)?.with_password(&source)?)
+}
+
+/// Opens the mesh at a location; creates it if there is none.
+pub(super) fn connect(location: PostgresLocation, settings: &Settings) -> Result<Store, Failure> {
+    let path = settings.mesh_home.join("hub-store").join("mesh.db");
+    let shared = (DatabaseClock::default(), ChangeCounter::default());
+    let options = Options::default();
+    Ok(Store::connect_postgres(location, &path, shared, options)?)
 }
 
 /// Returns the file in which the programs of PostgreSQL look for passwords.

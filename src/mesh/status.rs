@@ -3,6 +3,7 @@ use crate::mesh::connection::Mesh;
 use crate::mesh::peer::directory::PeerView;
 use crate::model::throttle::ThrottleReason;
 use crate::model::{Liveness, PeerKind, Result};
+use crate::store::MovedMark;
 
 /// The figures of a mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,11 @@ impl Mesh {
                 events: read.tx.count_events()?,
             })
         })
+    }
+
+    /// Returns where the mesh was moved, if the file was left behind by `claude-mesh move`.
+    pub fn moved_mark(&mut self) -> Result<Option<MovedMark>> {
+        self.read(|read| Ok(read.tx.moved_mark()?))
     }
 
     /// Returns free pages to the file system. Returns how many bytes.

@@ -29,6 +29,19 @@ pub fn head_commit(folder: &Path) -> Option<String> {
     }
 }
 
+/// Returns the repository of a folder, as `host/path` of its remote, and the path of the folder within it, which is empty for
+/// the top and for the `.git` folder; `None` outside git and without a clear remote.
+pub fn repository_of(folder: &Path) -> Option<(String, String)> {
+    let git = GitCheckout::of(folder)?;
+    let below = folder.strip_prefix(&git.root).unwrap_or(Path::new(""));
+    let below = if below.starts_with(".git") {
+        Path::new("")
+    } else {
+        below
+    };
+    Some((git.remote()?, below.to_string_lossy().into_owned()))
+}
+
 /// Returns the branch that is checked out in a folder, or the beginning of the commit id; `None` outside git.
 pub fn branch_of(folder: &Path) -> Option<String> {
     GitCheckout::of(folder)?.branch()

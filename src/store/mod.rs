@@ -12,6 +12,7 @@
 
 #[cfg(feature = "hub")]
 mod access_key;
+mod backup;
 mod backup_files;
 #[cfg(feature = "hub")]
 mod board_link;
@@ -19,6 +20,8 @@ mod busy_handler;
 mod claim;
 mod columns;
 mod connect;
+#[cfg(feature = "postgres")]
+mod copy;
 mod counters;
 mod create;
 mod database;
@@ -44,6 +47,7 @@ mod memory_range;
 mod memory_search;
 mod message;
 mod migrate;
+mod moved_mark;
 #[cfg(test)]
 mod open_tests;
 mod peer;
@@ -55,6 +59,7 @@ mod query_plan_tests;
 mod question;
 mod question_list;
 mod recovery_hints;
+mod restore;
 mod retention;
 mod schema;
 mod search_syntax;
@@ -69,15 +74,19 @@ mod wal;
 
 #[cfg(feature = "hub")]
 pub(crate) use access_key::NewKey;
+pub use backup::BackupCopy;
 pub use claim::{Claim, NewClaim};
 pub use connect::Options;
+#[cfg(feature = "postgres")]
+pub use copy::{CopiedTable, MeshCopy};
 #[cfg(feature = "hub")]
 pub use database::ChangeMark;
 pub use database::Store;
 pub use database_path::check_database_path;
 #[cfg(feature = "postgres")]
 pub use engine::postgres::{
-    ChangeCounter, DatabaseClock, PasswordSource, PostgresListener, PostgresLocation,
+    ChangeCounter, DatabaseClock, ExtensionState, PasswordSource, PostgresListener,
+    PostgresLocation, SchemaReport, ServedMeshReport, ServerReport,
 };
 pub use memory::Memory;
 pub(crate) use memory::{MESH_SCOPE, NewMemory};
@@ -87,12 +96,14 @@ pub(crate) use memory_search::MemorySearch;
 pub use message::{
     IdempotencyMatch, Message, MessageListing, MessageTarget, NewMessage, PendingFlags,
 };
+pub use moved_mark::MovedMark;
 pub use peer::{NewPeer, Peer};
 pub(crate) use peer::{PeerChanges, ProjectDetails};
 pub use prior_answers::StoredAnswer;
 pub(crate) use question::NewAnswer;
 pub use question::{NewQuestion, Question, QuestionDelivery};
 pub use recovery_hints::recovery_hint;
+pub use restore::{FileUser, RestoreError, Restored, restore};
 pub use retention::Reclaimed;
 pub use schema::{Migration, Schema, version};
 pub use session::{NewSession, ProcessLocation, Session, WakeAttempt};

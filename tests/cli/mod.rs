@@ -1,5 +1,6 @@
 //! The command line: the built program, its text, its exit status, beside peers in the same database.
 mod ask;
+mod backup;
 mod claim;
 mod demo;
 mod doctor;
@@ -14,6 +15,8 @@ mod key;
 mod log;
 mod memory;
 mod message;
+#[cfg(feature = "postgres")]
+mod move_mesh;
 mod output;
 mod peer;
 mod reply;

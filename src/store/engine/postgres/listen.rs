@@ -17,7 +17,7 @@ use super::location::PostgresLocation;
 use super::runtime::ConnectionRuntime;
 use super::{schema, tls};
 use crate::platform::id::SessionId;
-use crate::platform::{Fault, FaultKind};
+use crate::platform::{Fault, FaultKind, process};
 
 /// The time between two looks whether the connection works.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
@@ -120,6 +120,13 @@ impl Drop for PostgresListener {
     }
 }
 
+/// Returns the name by which operators and `claude-mesh doctor` know a listener of a mesh at the server, which keeps 63 bytes.
+pub(super) fn application_name(channel: &str, hub: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    let hub: String = hub.chars().filter(|c| plain(*c)).collect();
+    format!("claude-mesh hub of {channel}: {hub}")
+}
+
 struct Ear {
     location: PostgresLocation,
     tls: Option<MakeRustlsConnect>,
@@ -183,6 +190,10 @@ impl Ear {
     ) -> std::result::Result<(), Lost> {
         self.while_answering(messages, async {
             let channel = schema::channel(client, &self.location).await?;
+            let me = format!("{}/{}", process::host(), process::own_pid());
+            let name = application_name(&channel, &me);
+            let set = format!("SET application_name TO '{name}'");
+            client.batch_execute(&set).await?;
             client.batch_execute(&format!("LISTEN {channel}")).await
         })
         .await

@@ -17,6 +17,7 @@ mod connection;
 mod database;
 mod dialect;
 mod failure;
+mod inspect;
 mod link;
 mod listen;
 mod location;
@@ -29,6 +30,7 @@ mod values;
 
 pub use clock::DatabaseClock;
 pub(in crate::store) use connection::PostgresConnection;
+pub use inspect::{ExtensionState, SchemaReport, ServedMeshReport, ServerReport};
 pub use listen::{ChangeCounter, PostgresListener};
 pub use location::PostgresLocation;
 pub use password::PasswordSource;

@@ -11,9 +11,9 @@ use crate::platform::FaultKind;
 pub(super) const LOCK_CLASS: i32 = 0x434d_7368;
 /// The second key while a schema is created; otherwise it is that of the schema.
 const CREATION_LOCK: i32 = 0;
-const SERVER_VERSION_MIN: i32 = 150_000;
+pub(super) const SERVER_VERSION_MIN: i32 = 150_000;
 /// The value of `application` in `meta`.
-const APPLICATION: &str = "claude-mesh";
+pub(super) const APPLICATION: &str = "claude-mesh";
 /// What the statements of the schema name the schema of `pg_trgm`.
 const PG_TRGM: &str = "PG_TRGM";
 
@@ -73,7 +73,7 @@ pub(super) async fn enter(client: &Client, location: &PostgresLocation) -> Resul
     let oid = found.oid.unwrap_or_default();
     let mut mesh = MeshSchema {
         lock_key: lock_key(oid),
-        channel: format!("claude_mesh_{oid}"),
+        channel: channel_of(oid),
         version: checked_version(client, location).await?,
     };
     let newest = STEPS.last().map_or(0, |step| step.version);
@@ -91,7 +91,12 @@ pub(super) async fn channel(
 ) -> std::result::Result<String, tokio_postgres::Error> {
     let sql = "SELECT oid::bigint FROM pg_namespace WHERE nspname = $1";
     let row = client.query_one(sql, &[&location.schema()]).await?;
-    Ok(format!("claude_mesh_{}", row.try_get::<_, i64>(0)?))
+    Ok(channel_of(row.try_get(0)?))
+}
+
+/// Returns the channel of the notifications of the mesh in the schema with this oid.
+pub(super) fn channel_of(oid: i64) -> String {
+    format!("claude_mesh_{oid}")
 }
 
 /// An oid has 32 bits without a sign.
