@@ -21,6 +21,7 @@ use super::values::{ReceivedValue, SentValue, sent_values};
 const PENDING_MAX: usize = 24;
 /// How many rows of a long result are fetched at once.
 const CHUNK_ROWS: usize = 500;
+const MARK_SQL: &str = "UPDATE commit_mark SET commits = commits + 1, wall_ms = ?1";
 /// A payload of NOTIFY has less than 8000 bytes.
 const PAYLOAD_BYTES_MAX: usize = 7_900;
 
@@ -112,13 +113,10 @@ impl<'a> PostgresTransaction<'a> {
             .collect()
     }
 
-    /// Returns the statements that end the transaction: the mark of the commit, what it wakes, the commit.
+    /// Returns the statements that end the transaction: what it wakes, and the commit.
     fn commit_sql(&self, wake: &[String]) -> String {
         let channel = &self.connection.mesh.channel;
-        let mut sql = format!(
-            "UPDATE commit_mark SET commits = commits + 1, wall_ms = {}; ",
-            self.wall_ms
-        );
+        let mut sql = String::new();
         let mut payloads = vec![String::new()];
         for session in wake {
             let last = payloads.last_mut().expect("there is one");
@@ -257,6 +255,8 @@ impl ServedTransaction for PostgresTransaction<'_> {
             return Ok(());
         }
         let location = &self.connection.location;
+        let wall_ms: &dyn rusqlite::ToSql = &self.wall_ms;
+        self.run(MARK_SQL, Values::Positional(&[wall_ms]))?;
         // What fails before the commit is sent has an outcome that is known: it is undone.
         let pending = std::mem::take(&mut *self.pending.borrow_mut());
         let client = &self.connection.client;
