@@ -279,7 +279,9 @@ fn commit_wakes_a_listener_also_after_its_connection_was_lost() {
     let hub = schema.place("");
     let (sender, woken) = mpsc::channel::<Option<SessionId>>();
     let listener = hub
-        .listen(move |session| drop(sender.send(session)))
+        .listen(move |session| {
+            let _ = sender.send(session);
+        })
         .unwrap();
     let mut other = Mesh::connect(&hub, &MeshOptions::default()).unwrap();
     let before = other.change_mark().unwrap();
