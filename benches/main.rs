@@ -40,6 +40,9 @@ mod pending;
 /// Which CPUs the processes of a run may use.
 #[cfg(target_os = "linux")]
 mod pin;
+/// Writers on a `PostgreSQL` server.
+#[cfg(all(target_os = "linux", feature = "postgres"))]
+mod postgres;
 /// Search among a hundred thousand memories, and in earlier answers.
 #[cfg(target_os = "linux")]
 mod recall;
@@ -88,7 +91,7 @@ struct Plan {
 }
 
 #[cfg(target_os = "linux")]
-const GROUPS: [&str; 9] = [
+const GROUPS: [&str; 10] = [
     "ask",
     "wake",
     "hook",
@@ -98,10 +101,11 @@ const GROUPS: [&str; 9] = [
     "pending",
     "message",
     "recall",
+    "postgres",
 ];
 
 #[cfg(target_os = "linux")]
-const USAGE: &str = "usage: cargo bench -- [ask] [wake] [hook] [server] [hub] [hub_events] [pending] [message] [recall] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
+const USAGE: &str = "usage: cargo bench -- [ask] [wake] [hook] [server] [hub] [hub_events] [pending] [message] [recall] [postgres] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
   --pin      none: the scheduler chooses; same: all on one CPU; cross: the peer on another CPU than the rest
              (default: none, and for ask and wake also same)
   --rounds   measurements for each line (300); the noise of a machine needs some hundreds
@@ -177,6 +181,8 @@ fn measure(table: &mut table::Table, group: &str, (pin, plan): (pin::Pin, &Plan)
         "pending" => pending::measure(table, pin, plan.rounds),
         "message" => message::measure(table, pin, plan.messages),
         "recall" => recall::measure(table, pin, plan.rounds),
+        #[cfg(feature = "postgres")]
+        "postgres" => postgres::measure(table, pin),
         _ => table.note(&format!("{group} is not in this build")),
     }
 }

@@ -109,7 +109,7 @@ impl Tx<'_> {
             statement.column_index("type")?,
             statement.column_index("at_ms")?,
         );
-        let mut rows = statement.query(params![page.next, SCAN_MAX])?;
+        let mut rows = statement.query_in_chunks(params![page.next, SCAN_MAX])?;
         while let Some(row) = rows.next()? {
             if row.get::<_, i64>(at_ms)? >= since_ms
                 && filter.types.match_any(row.get_ref(kind)?.as_str()?)
@@ -195,7 +195,7 @@ impl Tx<'_> {
             statement.column_index("seq")?,
             statement.column_index("type")?,
         );
-        let mut rows = statement.query([SCAN_MAX])?;
+        let mut rows = statement.query_in_chunks([SCAN_MAX])?;
         let (mut start, mut found) = (self.last_event_seq()?, 0);
         while found < limit
             && let Some(row) = rows.next()?

@@ -75,7 +75,7 @@ impl Tx<'_> {
         ))?;
         let columns = Columns::of(&statement)?;
         let bytes_column = statement.column_index("bytes")?;
-        let mut rows = statement.query(params![peer, since_ms, limit])?;
+        let mut rows = statement.query_in_chunks(params![peer, since_ms, limit])?;
         let (mut found, mut bytes) = (Vec::new(), 0);
         while bytes < bytes_max
             && let Some(row) = rows.next()?

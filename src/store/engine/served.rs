@@ -45,6 +45,12 @@ pub(in crate::store) trait ServedDatabase: Debug + Send {
     fn optimize(&mut self) -> Result<()>;
 }
 
+/// The rows of a query, fetched in chunks.
+pub(in crate::store) trait ServedRows {
+    /// Returns the next rows; none after the last.
+    fn next_chunk(&mut self) -> Result<Vec<ServedRow>>;
+}
+
 /// A transaction on a database server. It is rolled back when it is dropped without a commit.
 pub(in crate::store) trait ServedTransaction: Debug {
     /// Returns the names of the columns that a statement has.
@@ -52,6 +58,9 @@ pub(in crate::store) trait ServedTransaction: Debug {
 
     /// Runs a statement and returns its rows.
     fn query(&self, sql: &str, values: Values<'_>) -> Result<Vec<ServedRow>>;
+
+    /// Runs a query whose rows may be many. The first rows are fetched with it, the others when they are asked for.
+    fn query_in_chunks(&self, sql: &str, values: Values<'_>) -> Result<Box<dyn ServedRows + '_>>;
 
     /// Runs a statement and returns the number of rows that it changed.
     fn execute(&self, sql: &str, values: Values<'_>) -> Result<usize>;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::error::{EngineError, Result};
 use super::params::Params;
 use super::row::{Column, Row, ServedRow};
-use super::served::ServedTransaction;
+use super::served::{ServedRows, ServedTransaction};
 
 /// A statement that is ready to run.
 pub(in crate::store) enum Statement<'a> {
@@ -46,6 +46,24 @@ impl Statement<'_> {
                 Ok(Rows::Served {
                     rows: rows.into_iter(),
                     row: None,
+                    more: None,
+                })
+            }
+        }
+    }
+
+    /// Runs a query whose rows may be many, of which the caller perhaps reads only the first. A database server sends them in
+    /// chunks.
+    #[inline]
+    pub(in crate::store) fn query_in_chunks(&mut self, params: impl Params) -> Result<Rows<'_>> {
+        match self {
+            Self::File(statement) => Ok(Rows::File(statement.query(params)?)),
+            Self::Served { transaction, sql } => {
+                let mut more = params.list(|values| transaction.query_in_chunks(sql, values))?;
+                Ok(Rows::Served {
+                    rows: more.next_chunk()?.into_iter(),
+                    row: None,
+                    more: Some(more),
                 })
             }
         }
@@ -96,6 +114,8 @@ pub(in crate::store) enum Rows<'a> {
     Served {
         rows: std::vec::IntoIter<ServedRow>,
         row: Option<ServedRow>,
+        /// Where the next rows come from, if these are not all.
+        more: Option<Box<dyn ServedRows + 'a>>,
     },
 }
 
@@ -105,8 +125,14 @@ impl Rows<'_> {
     pub(in crate::store) fn next(&mut self) -> Result<Option<Row<'_>>> {
         match self {
             Self::File(rows) => Ok(rows.next()?.map(Row::File)),
-            Self::Served { rows, row } => {
+            Self::Served { rows, row, more } => {
                 *row = rows.next();
+                if row.is_none()
+                    && let Some(more) = more
+                {
+                    *rows = more.next_chunk()?.into_iter();
+                    *row = rows.next();
+                }
                 Ok(row.as_ref().map(Row::Served))
             }
         }

@@ -6,8 +6,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join4;
 use tokio_postgres::error::Severity;
-use tokio_postgres::{Client, SimpleQueryMessage, Statement};
+use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::super::error::{EngineError, Result};
@@ -27,6 +28,9 @@ use crate::platform::{Fault, FaultKind};
 const IDLE_MS: i64 = 1_000;
 /// How many statements a connection keeps prepared.
 const STATEMENTS_MAX: usize = 512;
+/// The time of the server, not before that of the last commit, and the last id.
+const CLOCK_SQL: &str = "SELECT greatest(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT), wall_ms) AS wall_ms,
+    (SELECT value FROM meta WHERE key = 'last_id') AS last_id FROM commit_mark";
 /// A timeout of the server that is practically none.
 const LOCK_TIMEOUT_MS_MAX: u128 = 3_600_000;
 
@@ -53,6 +57,8 @@ pub(in crate::store) struct PostgresConnection {
     statements: RefCell<HashMap<String, Arc<PreparedStatement>>>,
     /// When the server has last answered, by the monotonic clock.
     last_answer_ms: Cell<i64>,
+    /// The timeout of locks that this connection has set.
+    lock_timeout_ms: Cell<Option<u128>>,
 }
 
 impl fmt::Debug for PostgresConnection {
@@ -86,6 +92,7 @@ impl PostgresConnection {
             clock,
             statements: RefCell::default(),
             last_answer_ms: Cell::new(monotonic_ms()),
+            lock_timeout_ms: Cell::default(),
         })
     }
 
@@ -141,6 +148,7 @@ impl PostgresConnection {
         self.client = Arc::new(client);
         self.mesh = mesh;
         self.statements.borrow_mut().clear();
+        self.lock_timeout_ms.set(None);
         Ok(())
     }
 
@@ -157,49 +165,88 @@ impl PostgresConnection {
                     .map_err(|error| failure(&self.location, error))
             }
             Err(error) => {
-                // The transaction that has failed must not stay.
-                let client = Arc::clone(&self.client);
-                let _ = self.wait(client.batch_execute("ROLLBACK"));
+                self.roll_back();
                 Err(failure(&self.location, error))
             }
         }
     }
 
-    /// Begins a write: when this returns, no other program writes to the mesh.
+    /// Begins a write: when this returns, no other program writes to the mesh. Returns the time of the server, and the last id.
     pub(super) fn begin_write(&mut self, lock_timeout: Duration) -> Result<(i64, Option<String>)> {
-        let key = self.mesh.lock_key;
-        let lock = if lock_timeout.is_zero() {
-            format!("SELECT pg_try_advisory_xact_lock({LOCK_CLASS}, {key})")
-        } else {
-            let timeout_ms = lock_timeout.as_millis().clamp(1, LOCK_TIMEOUT_MS_MAX);
-            format!(
-                "SET LOCAL lock_timeout = {timeout_ms}; SELECT pg_advisory_xact_lock({LOCK_CLASS}, {key}) IS NOT NULL"
-            )
+        self.reconnect_if_lost()?;
+        let begun = match self.try_begin_write(lock_timeout)? {
+            Err(error) if is_connection_lost(&error) => {
+                self.reconnect()?;
+                self.try_begin_write(lock_timeout)?
+            }
+            begun => begun,
         };
-        let answer = self.send_first(&format!(
-            "BEGIN; {lock}; SELECT greatest((extract(epoch FROM clock_timestamp()) * 1000)::bigint, wall_ms), (SELECT value FROM meta WHERE key = 'last_id') FROM commit_mark"
-        ))?;
-        let mut rows = answer.iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        if rows.next().and_then(|row| row.get(0)) == Some("f") {
-            let client = Arc::clone(&self.client);
-            let _ = self.wait(client.batch_execute("ROLLBACK"));
-            let (kind, problem, hint) = busy();
-            return Err(unusable(&self.location, kind, (&problem, hint)));
-        }
-        let clock = rows.next();
-        let wall_ms = clock.and_then(|row| row.get(0)?.parse().ok());
-        let wall_ms = wall_ms.ok_or_else(|| self.without_clock())?;
+        let clock = match begun {
+            Ok(Some(clock)) => clock,
+            Ok(None) => {
+                self.roll_back();
+                let (kind, problem, hint) = busy();
+                return Err(unusable(&self.location, kind, (&problem, hint)));
+            }
+            Err(error) => {
+                // The transaction that has failed must not stay.
+                self.roll_back();
+                return Err(failure(&self.location, error));
+            }
+        };
+        let value = |error| failure(&self.location, error);
+        let wall_ms = clock.try_get("wall_ms").map_err(value)?;
+        let last_id = clock.try_get("last_id").map_err(value)?;
         self.clock.adjust(wall_ms);
-        let last_id = clock.and_then(|row| row.get(1)).map(str::to_owned);
         Ok((wall_ms, last_id))
     }
 
-    fn without_clock(&self) -> EngineError {
-        let problem = ("the mesh on the server has no clock", "");
-        unusable(&self.location, FaultKind::DatabaseCorrupted, problem)
+    /// Sends the beginning of a write in one message. Returns `None` if others have the lock and are not waited for.
+    fn try_begin_write(
+        &mut self,
+        lock_timeout: Duration,
+    ) -> Result<std::result::Result<Option<Row>, tokio_postgres::Error>> {
+        let timeout_ms = lock_timeout.as_millis().clamp(1, LOCK_TIMEOUT_MS_MAX);
+        let wanted = (!lock_timeout.is_zero()).then_some(timeout_ms);
+        let key = self.mesh.lock_key;
+        let lock = match wanted {
+            Some(_) => format!("SELECT pg_advisory_xact_lock({LOCK_CLASS}, {key}) IS NOT NULL"),
+            None => format!("SELECT pg_try_advisory_xact_lock({LOCK_CLASS}, {key})"),
+        };
+        let (lock, clock) = (self.prepared(&lock)?, self.prepared(CLOCK_SQL)?);
+        let set = wanted
+            .filter(|wanted| self.lock_timeout_ms.get() != Some(*wanted))
+            .map(|timeout_ms| format!("SET lock_timeout = {timeout_ms}"));
+        let client = Arc::clone(&self.client);
+        let outcome = self.wait(async {
+            let set = async {
+                match &set {
+                    Some(set) => client.batch_execute(set).await,
+                    None => Ok(()),
+                }
+            };
+            let (set, begin, lock, clock) = join4(
+                set,
+                client.batch_execute("BEGIN"),
+                client.query_one(&lock.statement, &[]),
+                client.query_one(&clock.statement, &[]),
+            )
+            .await;
+            set?;
+            begin?;
+            let is_locked = lock?.try_get::<_, bool>(0)?;
+            let clock = clock?;
+            Ok(is_locked.then_some(clock))
+        });
+        if outcome.is_ok() && wanted.is_some() {
+            self.lock_timeout_ms.set(wanted);
+        }
+        Ok(outcome)
+    }
+
+    fn roll_back(&self) {
+        let client = Arc::clone(&self.client);
+        let _ = self.wait(client.batch_execute("ROLLBACK"));
     }
 
     /// Asks for the time, if the connection was idle; it is also seen whether it is lost.

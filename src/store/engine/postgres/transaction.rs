@@ -6,19 +6,22 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::future::{join, join_all};
-use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Row};
 
 use super::super::error::Result;
 use super::super::params::Values;
 use super::super::row::ServedRow;
-use super::super::served::ServedTransaction;
+use super::super::served::{ServedRows, ServedTransaction};
 use super::connection::{PostgresConnection, PreparedStatement};
 use super::failure::{failure, lost_commit};
 use super::values::{ReceivedValue, SentValue, sent_values};
 
 /// How many statements wait for the next one that is read. `join_all` polls no more than thirty futures in their order.
 const PENDING_MAX: usize = 24;
+/// How many rows of a long result are fetched at once.
+const CHUNK_ROWS: usize = 500;
+const MARK_SQL: &str = "UPDATE commit_mark SET commits = commits + 1, wall_ms = ?1";
 /// A payload of NOTIFY has less than 8000 bytes.
 const PAYLOAD_BYTES_MAX: usize = 7_900;
 
@@ -32,6 +35,8 @@ pub(super) struct PostgresTransaction<'a> {
     has_begun: Cell<bool>,
     has_changes: Cell<bool>,
     is_over: Cell<bool>,
+    /// How many cursors it has.
+    cursors: Cell<u32>,
     wall_ms: i64,
 }
 
@@ -51,6 +56,7 @@ impl<'a> PostgresTransaction<'a> {
             has_begun: Cell::new(is_write),
             has_changes: Cell::default(),
             is_over: Cell::default(),
+            cursors: Cell::default(),
             wall_ms,
         };
         if !is_write {
@@ -93,13 +99,24 @@ impl<'a> PostgresTransaction<'a> {
         Ok((prepared, values))
     }
 
-    /// Returns the statements that end the transaction: the mark of the commit, what it wakes, the commit.
+    fn received(&self, rows: &[Row], columns: &Arc<[String]>) -> Result<Vec<ServedRow>> {
+        rows.iter()
+            .map(|row| {
+                let values = (0..row.len()).map(|at| Ok(row.try_get::<_, ReceivedValue>(at)?.0));
+                Ok(ServedRow {
+                    columns: Arc::clone(columns),
+                    values: values
+                        .collect::<std::result::Result<_, Error>>()
+                        .map_err(|error| failure(&self.connection.location, error))?,
+                })
+            })
+            .collect()
+    }
+
+    /// Returns the statements that end the transaction: what it wakes, and the commit.
     fn commit_sql(&self, wake: &[String]) -> String {
         let channel = &self.connection.mesh.channel;
-        let mut sql = format!(
-            "UPDATE commit_mark SET commits = commits + 1, wall_ms = {}; ",
-            self.wall_ms
-        );
+        let mut sql = String::new();
         let mut payloads = vec![String::new()];
         for session in wake {
             let last = payloads.last_mut().expect("there is one");
@@ -131,6 +148,28 @@ impl<'a> PostgresTransaction<'a> {
     }
 }
 
+/// A cursor of a transaction.
+struct Chunks<'t> {
+    transaction: &'t PostgresTransaction<'t>,
+    fetch: String,
+    columns: Arc<[String]>,
+    is_over: bool,
+}
+
+impl ServedRows for Chunks<'_> {
+    fn next_chunk(&mut self) -> Result<Vec<ServedRow>> {
+        if self.is_over {
+            return Ok(Vec::new());
+        }
+        let transaction = self.transaction;
+        // Not prepared: a later cursor of this name has other columns.
+        let client = &transaction.connection.client;
+        let rows = transaction.send(client.query_typed(&self.fetch, &[]))?;
+        self.is_over = rows.len() < CHUNK_ROWS;
+        transaction.received(&rows, &self.columns)
+    }
+}
+
 fn references(values: &[SentValue]) -> Vec<&(dyn ToSql + Sync)> {
     values
         .iter()
@@ -154,18 +193,28 @@ impl ServedTransaction for PostgresTransaction<'_> {
                 .query(&prepared.statement, &references(&values))
                 .await
         })?;
-        let location = &self.connection.location;
-        rows.iter()
-            .map(|row| {
-                let values = (0..row.len()).map(|at| Ok(row.try_get::<_, ReceivedValue>(at)?.0));
-                Ok(ServedRow {
-                    columns: Arc::clone(&prepared.columns),
-                    values: values
-                        .collect::<std::result::Result<_, Error>>()
-                        .map_err(|error| failure(location, error))?,
-                })
-            })
-            .collect()
+        self.received(&rows, &prepared.columns)
+    }
+
+    fn query_in_chunks(&self, sql: &str, values: Values<'_>) -> Result<Box<dyn ServedRows + '_>> {
+        let columns = self.columns(sql)?;
+        let number = self.cursors.get();
+        self.cursors.set(number + 1);
+        // The text of a cursor differs by its name; the names of a transaction are used again by the next one.
+        let declare = format!("DECLARE rows_{number} NO SCROLL CURSOR FOR {sql}");
+        let (declared, values) = self.prepare(&declare, &values)?;
+        let client = Arc::clone(&self.connection.client);
+        self.pending.borrow_mut().push(Box::pin(async move {
+            client
+                .execute(&declared.statement, &references(&values))
+                .await
+        }));
+        Ok(Box::new(Chunks {
+            transaction: self,
+            fetch: format!("FETCH {CHUNK_ROWS} FROM rows_{number}"),
+            columns,
+            is_over: false,
+        }))
     }
 
     fn execute(&self, sql: &str, values: Values<'_>) -> Result<usize> {
@@ -206,6 +255,8 @@ impl ServedTransaction for PostgresTransaction<'_> {
             return Ok(());
         }
         let location = &self.connection.location;
+        let wall_ms: &dyn rusqlite::ToSql = &self.wall_ms;
+        self.run(MARK_SQL, Values::Positional(&[wall_ms]))?;
         // What fails before the commit is sent has an outcome that is known: it is undone.
         let pending = std::mem::take(&mut *self.pending.borrow_mut());
         let client = &self.connection.client;
