@@ -49,6 +49,8 @@ pub(super) struct Link {
     pub(super) unsettled: UnsettledCalls,
     /// Notified when a reply is kept in the spool.
     pub(super) spooled: Notify,
+    /// Why the person of the session is needed, if the hub has said so.
+    alert: Mutex<Option<String>>,
     /// What the model is told with the next result.
     notes: Mutex<Vec<String>>,
     /// Changes with each snapshot.
@@ -75,6 +77,7 @@ impl Link {
             waiting_hook: WaitingHook::default(),
             unsettled: UnsettledCalls::default(),
             spooled: Notify::new(),
+            alert: Mutex::default(),
             notes: Mutex::default(),
             snapshots: watch::Sender::new(0),
             unreachable: watch::Sender::new(None),
@@ -193,6 +196,14 @@ impl Link {
     /// Returns a signal for each change of whether the hub is in reach.
     pub(super) fn reachability(&self) -> watch::Receiver<Option<(i64, HubError)>> {
         self.unreachable.subscribe()
+    }
+
+    /// Records why the person of the session is needed. Returns whether that is new.
+    pub(super) fn set_alert(&self, reason: Option<&str>) -> bool {
+        let mut alert = self.alert.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = alert.as_deref() != reason;
+        *alert = reason.map(str::to_owned);
+        is_new
     }
 
     /// Adds what the model is told with the next result.

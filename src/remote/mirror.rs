@@ -27,6 +27,8 @@ pub(super) struct ClientFacts {
     pub(super) activity: Option<String>,
     /// Whether a waiting hook runs beside it.
     pub(super) waiting_hook: bool,
+    /// Why no line can be posted to its inbox; `None` until that is known.
+    pub(super) inbox_problem: Option<Option<String>>,
 }
 
 /// The mirror of one session.
@@ -183,6 +185,11 @@ impl SessionMirror {
     pub(super) fn set_activity(&mut self, activity: &str) {
         self.facts.activity = Some(activity.to_owned());
         self.hook_monotonic_ms = Some(self.clock.now().monotonic_ms);
+    }
+
+    /// Records whether a line can be posted to the inbox of the client.
+    pub(super) fn set_inbox_problem(&mut self, problem: Option<String>) {
+        self.facts.inbox_problem = Some(problem);
     }
 
     /// Records what the registry of the client says that the session does.
