@@ -118,6 +118,9 @@ mod hub_clients;
 #[cfg(feature = "remote")]
 mod remote;
 
+/// Hubs whose mesh is on a PostgreSQL server.
+#[cfg(feature = "postgres")]
+mod hub_store;
 /// What a session far from its mesh says of a hub that it cannot use: URL, certificate, key, version.
 #[cfg(feature = "remote")]
 mod remote_errors;

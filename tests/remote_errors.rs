@@ -37,7 +37,7 @@ fn hub_is_verified_by_its_url_and_key() {
 }
 
 #[test]
-fn unreachable_hub_and_unknown_name_are_told_apart() {
+fn unreachable_hub_and_unknown_name_differ() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
@@ -97,8 +97,8 @@ fn side_that_is_to_be_updated_is_named() {
         let request = request.header("claude-mesh-revision", &revision.to_string());
         let (status, body) = request.send().parts();
         assert_eq!((status, &body["error"]["code"]), (409, &json!("revision")));
-        let told = ScriptedServer::http("409 Conflict", "", &body.to_string());
-        let error = problem(&told.url, KEY);
+        let reported = ScriptedServer::http("409 Conflict", "", &body.to_string());
+        let error = problem(&reported.url, KEY);
         assert!(matches!(error, HubError::OtherRevision { .. }), "{error}");
         assert!(error.to_string().contains(expected), "{error}");
     }
@@ -128,7 +128,7 @@ fn wrong_and_revoked_keys_are_refused_and_never_shown() {
 }
 
 #[test]
-fn certificate_that_is_not_trusted_is_described_and_can_be_pinned() {
+fn untrusted_certificate_is_described_and_can_be_pinned() {
     let world = World::new();
     let (hub, certificate) = hub_with_tls(&world, &["mesh.example"]);
     let key = far_key(&hub, "laptop");
@@ -204,7 +204,7 @@ fn certificate_of_a_trusted_issuer_must_be_for_the_name() {
 }
 
 #[test]
-fn scheme_of_the_other_kind_is_told() {
+fn scheme_of_the_other_kind_is_reported() {
     let world = World::new();
     let plain = Hub::start(&world);
     let url = plain.url().replace("http://", "https://");

@@ -161,7 +161,7 @@ fn reply_under_a_revoked_key_stays_and_doctor_tells() {
 }
 
 #[test]
-fn refused_reply_is_removed_and_its_session_is_told() {
+fn refused_reply_is_removed_and_reported() {
     let place = Place::new();
     let (laptop, local) = (place.laptop(), place.world.session("local"));
     let bo = laptop.session("bo");

@@ -51,7 +51,7 @@ pub(super) struct Link {
     pub(super) spooled: Notify,
     /// Why the person of the session is needed, if the hub has said so.
     alert: Mutex<Option<String>>,
-    /// What the model is told with the next result.
+    /// What the model reads beside the next result.
     notes: Mutex<Vec<String>>,
     /// Changes with each snapshot.
     snapshots: watch::Sender<u64>,
@@ -161,7 +161,7 @@ impl Link {
         self.snapshots.subscribe()
     }
 
-    /// Returns when a snapshot has come that includes so many calls of the session.
+    /// Returns when a snapshot has come that includes a number of calls of the session.
     pub(super) async fn wait_for_snapshot_of(&self, calls: u64) {
         let mut snapshots = self.snapshots();
         while self.mirror().calls() < calls && snapshots.changed().await.is_ok() {}
@@ -206,13 +206,13 @@ impl Link {
         is_new
     }
 
-    /// Adds what the model is told with the next result.
+    /// Adds what the model reads beside the next result.
     pub(super) fn add_note(&self, note: String) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.push(note);
     }
 
-    /// Takes what the model is told with a result.
+    /// Takes what the model is notified with a result.
     pub(super) fn take_notes(&self) -> Vec<String> {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *notes)

@@ -20,7 +20,7 @@ use crate::tools::Effect;
 /// How long the search for what became of earlier calls may delay a call.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Finds out what became of earlier calls. Returns what a model is told of them; what the hub does not say now it is asked again
+/// Finds out what became of earlier calls. Returns what a model is notified of them; what the hub does not say now it is asked again
 /// with the next call.
 pub(super) async fn look_up(link: &Link) -> Vec<String> {
     let calls = link.unsettled.all();

@@ -33,7 +33,7 @@ mod world;
 
 pub(crate) use self::calls::*;
 #[cfg(feature = "postgres")]
-pub(crate) use self::engine::{PostgresServer, ServedMesh};
+pub(crate) use self::engine::PostgresServer;
 #[cfg(feature = "hub")]
 pub(crate) use self::event_stream::*;
 #[cfg(feature = "remote")]

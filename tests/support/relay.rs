@@ -104,7 +104,7 @@ impl Relay {
         let (chunks, received) = channel();
         let (reading, writing) = (Arc::clone(&self.state), Arc::clone(&self.state));
         std::thread::spawn(move || {
-            let mut buffer = [0; 64 * 1024];
+            let mut buffer = vec![0; 64 * 1024];
             while let Ok(count @ 1..) = from.read(&mut buffer) {
                 let due = Instant::now() + *reading.delay.lock().unwrap();
                 if chunks.send((due, buffer[..count].to_vec())).is_err() {
