@@ -25,10 +25,16 @@ pub(crate) struct BenchHub {
 
 impl BenchHub {
     pub(crate) fn start(world: &BenchWorld) -> Self {
+        Self::start_with(world, &[])
+    }
+
+    /// Starts a hub with further arguments of `claude-mesh serve`.
+    pub(crate) fn start_with(world: &BenchWorld, arguments: &[&str]) -> Self {
         let folder = world.project("hub");
         let mut command: Command = world.command(CLI, &folder);
         command
             .args(["serve", "--addr", "127.0.0.1:0", "--json", "--rate", RATE])
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let mut process = command.spawn().unwrap();
@@ -81,9 +87,14 @@ impl Drop for BenchHub {
 
 /// Returns the key of a peer.
 pub(crate) fn key(world: &BenchWorld, name: &str) -> String {
+    key_of(world, KeyHolder::Peer(PeerName::fold(name)))
+}
+
+/// Returns the key of a holder.
+pub(crate) fn key_of(world: &BenchWorld, holder: KeyHolder) -> String {
     let mut mesh = Mesh::open(&world.database(), Arc::new(SystemClock::new())).unwrap();
     let draft = KeyDraft {
-        holder: KeyHolder::Peer(PeerName::fold(name)),
+        holder,
         scope: KeyScope::Write,
         project: Some(world.project("hub").to_string_lossy().into_owned()),
         lifetime: None,

@@ -46,6 +46,13 @@ mod postgres;
 /// Search among a hundred thousand memories, and in earlier answers.
 #[cfg(target_os = "linux")]
 mod recall;
+/// The network between a far session and its hub, which the tests use too.
+#[cfg(all(target_os = "linux", feature = "remote"))]
+#[path = "../tests/support/relay.rs"]
+mod relay;
+/// Questions between sessions of two other machines, through a hub at a distance.
+#[cfg(all(target_os = "linux", feature = "remote"))]
+mod remote;
 /// The server: start, memory, idle.
 #[cfg(target_os = "linux")]
 mod server;
@@ -91,13 +98,14 @@ struct Plan {
 }
 
 #[cfg(target_os = "linux")]
-const GROUPS: [&str; 10] = [
+const GROUPS: [&str; 11] = [
     "ask",
     "wake",
     "hook",
     "server",
     "hub",
     "hub_events",
+    "remote",
     "pending",
     "message",
     "recall",
@@ -105,7 +113,7 @@ const GROUPS: [&str; 10] = [
 ];
 
 #[cfg(target_os = "linux")]
-const USAGE: &str = "usage: cargo bench -- [ask] [wake] [hook] [server] [hub] [hub_events] [pending] [message] [recall] [postgres] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
+const USAGE: &str = "usage: cargo bench -- [ask] [wake] [hook] [server] [hub] [hub_events] [remote] [pending] [message] [recall] [postgres] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
   --pin      none: the scheduler chooses; same: all on one CPU; cross: the peer on another CPU than the rest
              (default: none, and for ask and wake also same)
   --rounds   measurements for each line (300); the noise of a machine needs some hundreds
@@ -178,6 +186,8 @@ fn measure(table: &mut table::Table, group: &str, (pin, plan): (pin::Pin, &Plan)
         "hub" => hub::measure(table, pin, plan.rounds),
         #[cfg(feature = "hub")]
         "hub_events" => hub_events::measure(table, pin, plan.rounds),
+        #[cfg(feature = "remote")]
+        "remote" => remote::measure(table, pin, plan.rounds),
         "pending" => pending::measure(table, pin, plan.rounds),
         "message" => message::measure(table, pin, plan.messages),
         "recall" => recall::measure(table, pin, plan.rounds),

@@ -133,6 +133,10 @@ mod remote_network;
 #[cfg(feature = "remote")]
 mod remote_spool;
 
+/// Wakes of sessions far from their mesh.
+#[cfg(feature = "remote")]
+mod remote_wake;
+
 /// Sessions of other hosts at a hub, by the requests of their programs.
 #[cfg(feature = "hub")]
 mod hub_remote;

@@ -231,7 +231,11 @@ impl HubMesh {
     }
 
     /// Registers a session on another host, or finds it.
-    pub(super) async fn register_remote(&self, client: RemoteClient) -> Result<RemoteJoined> {
+    pub(super) async fn register_remote(
+        &self,
+        client: RemoteClient,
+        inbox_problem: Option<String>,
+    ) -> Result<RemoteJoined> {
         let location = client.request.other_host.clone();
         let location = location.expect("the request comes from another host");
         let speaker = Speaker::OtherHost(location);
@@ -240,6 +244,7 @@ impl HubMesh {
         let session = self.add_session(&speaker).await?;
         let client = Arc::new(client);
         session.set_remote(Arc::clone(&client));
+        session.set_inbox_problem(inbox_problem);
         session.touch(&self.now());
         self.with_mesh(|mesh| {
             let (handle, joined) = mesh.register_remote(&client.request, client.git_state())?;

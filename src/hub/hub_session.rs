@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::mesh::{GitState, JoinRequest, SESSION_LEASE_MS, SessionHandle};
+use crate::claude_code::InboxRateLimit;
+use crate::mesh::{GitState, InboxSocketState, JoinRequest, SESSION_LEASE_MS, SessionHandle};
 use crate::model::{PeerName, Refusal, Result};
 use crate::platform::id::SessionId;
 use crate::platform::lock::{self, LockGuard};
@@ -64,8 +65,6 @@ pub(super) struct RemoteClient {
     pub(super) project: Arc<Project>,
     pub(super) git_branch: Option<String>,
     pub(super) git_head: Option<String>,
-    /// Why no line can be posted to its client; `None` if one can.
-    pub(super) inbox_problem: Option<String>,
 }
 
 impl RemoteClient {
@@ -76,6 +75,14 @@ impl RemoteClient {
             head: self.git_head.as_deref(),
         }
     }
+}
+
+/// The inbox of the client of a session on another host.
+#[derive(Default)]
+struct ClientInbox {
+    /// Why no line can be posted to it; `None` if one can.
+    problem: Option<String>,
+    rate_limit: InboxRateLimit,
 }
 
 /// The session of one speaker.
@@ -98,6 +105,7 @@ pub(super) struct HubSession {
     streams: AtomicU64,
     /// Streams that listen. A person can be asked while one is open.
     listeners: AtomicUsize,
+    inbox: Mutex<ClientInbox>,
     /// Whether its program has ended it: a stream that still listens must not register it again.
     has_left: AtomicBool,
     /// How many calls that may have changed something have ended.
@@ -129,6 +137,7 @@ impl HubSession {
             in_use: AtomicUsize::new(0),
             streams: AtomicU64::new(0),
             listeners: AtomicUsize::new(0),
+            inbox: Mutex::default(),
             has_left: AtomicBool::new(false),
             finished_calls: AtomicU64::new(0),
             has_waiting_hook: AtomicBool::new(false),
@@ -149,6 +158,32 @@ impl HubSession {
     pub(super) fn set_remote(&self, client: Arc<RemoteClient>) {
         self.set_ttl_ms(SESSION_LEASE_MS + TTL_MS);
         *self.remote.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+    }
+
+    /// Records why no line can be posted to its client; `None` if one can.
+    pub(super) fn set_inbox_problem(&self, problem: Option<String>) {
+        self.inbox().problem = problem;
+    }
+
+    /// Returns whether the inbox of its client accepts a line now.
+    pub(super) fn inbox_socket_state(&self, now: &Moment) -> InboxSocketState {
+        let inbox = self.inbox();
+        if let Some(problem) = &inbox.problem {
+            return InboxSocketState::Missing(problem.clone());
+        }
+        match inbox.rate_limit.wait_ms(now.monotonic_ms) {
+            0 => InboxSocketState::Open,
+            for_ms => InboxSocketState::Full { for_ms },
+        }
+    }
+
+    /// Records that a line is posted to the inbox of its client.
+    pub(super) fn record_wake_line(&self, now: &Moment) {
+        self.inbox().rate_limit.record_post(now.monotonic_ms);
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, ClientInbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records that its program has ended it, and ends what listens.

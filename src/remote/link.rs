@@ -49,7 +49,9 @@ pub(super) struct Link {
     pub(super) unsettled: UnsettledCalls,
     /// Notified when a reply is kept in the spool.
     pub(super) spooled: Notify,
-    /// What the model is notified with the next result.
+    /// Why the person of the session is needed, if the hub has said so.
+    alert: Mutex<Option<String>>,
+    /// What the model reads beside the next result.
     notes: Mutex<Vec<String>>,
     /// Changes with each snapshot.
     snapshots: watch::Sender<u64>,
@@ -75,6 +77,7 @@ impl Link {
             waiting_hook: WaitingHook::default(),
             unsettled: UnsettledCalls::default(),
             spooled: Notify::new(),
+            alert: Mutex::default(),
             notes: Mutex::default(),
             snapshots: watch::Sender::new(0),
             unreachable: watch::Sender::new(None),
@@ -201,7 +204,15 @@ impl Link {
         self.unreachable.subscribe()
     }
 
-    /// Adds what the model is notified with the next result.
+    /// Records why the person of the session is needed. Returns whether that is new.
+    pub(super) fn set_alert(&self, reason: Option<&str>) -> bool {
+        let mut alert = self.alert.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = alert.as_deref() != reason;
+        *alert = reason.map(str::to_owned);
+        is_new
+    }
+
+    /// Adds what the model reads beside the next result.
     pub(super) fn add_note(&self, note: String) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.push(note);

@@ -7,6 +7,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::hooks::HookMesh;
 use crate::mesh::{
     DeliveredItems, EndingTurn, Inbox, SessionHandle, SessionSnapshot, SessionVerb, SnapshotClock,
@@ -27,6 +29,15 @@ pub(super) struct ClientFacts {
     pub(super) activity: Option<String>,
     /// Whether a waiting hook runs beside it.
     pub(super) waiting_hook: bool,
+    /// `None` until it is known.
+    pub(super) inbox: Option<InboxReport>,
+}
+
+/// The inbox of the client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct InboxReport {
+    /// Why no line can be posted to it; `None` if one can.
+    problem: Option<String>,
 }
 
 /// The mirror of one session.
@@ -192,6 +203,11 @@ impl SessionMirror {
     pub(super) fn set_activity(&mut self, activity: &str) {
         self.facts.activity = Some(activity.to_owned());
         self.hook_monotonic_ms = Some(self.clock.now().monotonic_ms);
+    }
+
+    /// Records whether a line can be posted to the inbox of the client.
+    pub(super) fn set_inbox_problem(&mut self, problem: Option<String>) {
+        self.facts.inbox = Some(InboxReport { problem });
     }
 
     /// Records what the registry of the client says that the session does.

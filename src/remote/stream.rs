@@ -108,9 +108,7 @@ fn handle(link: &Arc<Link>, session: SessionId, event: &str, data: &str) {
         "rewake" => link.waiting_hook.wake(),
         "alert" => {
             let reason = serde_json::from_str::<Value>(data).unwrap_or_default();
-            if let Some(reason) = reason["reason"].as_str() {
-                wake::notify_person(link, reason);
-            }
+            wake::notify_person(link, reason["reason"].as_str());
         }
         _ => {}
     }

@@ -68,6 +68,7 @@ impl Batch {
         let body = json!({
             "activity": self.facts.activity,
             "waiting_hook": self.facts.waiting_hook,
+            "inbox": self.facts.inbox,
             "verbs": self.verbs,
         });
         let client = link.client()?;

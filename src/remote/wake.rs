@@ -36,13 +36,21 @@ pub(super) async fn post(link: Arc<Link>, action: WakeAction) {
     }
 }
 
-/// Notifies the person of the session.
-pub(super) fn notify_person(link: &Link, reason: &str) {
+/// Notifies the person of the session, unless that was done for this reason and it still exists. The hub repeats what it has
+/// said when the stream begins again.
+pub(super) fn notify_person(link: &Link, reason: Option<&str>) {
+    if !link.set_alert(reason) {
+        return;
+    }
+    let Some(reason) = reason else {
+        return;
+    };
     let name = link.mirror().me().map(|me| me.name.to_string());
     mcp::run_notify_program(&link.settings, &name.unwrap_or_default(), reason);
 }
 
-/// Reports what the client says that it does, whenever something comes for the session: at a dialog it cannot be woken.
+/// Reports what the client says that it does, and whether it has an inbox, whenever something comes for the session: at a
+/// dialog it cannot be woken.
 pub(super) async fn report_activity(link: Arc<Link>) {
     let mut snapshots = link.snapshots();
     while snapshots.changed().await.is_ok() {
@@ -53,6 +61,10 @@ pub(super) async fn report_activity(link: Arc<Link>) {
         let Some(process) = *link.client_process().borrow() else {
             continue;
         };
+        let socket = mcp::inbox_socket(&link.settings, Some(process));
+        let problem = socket.is_none().then(|| mcp::NO_SOCKET.to_owned());
+        link.mirror().set_inbox_problem(problem);
+        link.send_soon();
         let entry = claude_code::registry_entry(&link.settings.claude.config_dir, process);
         let Some(status) = entry.and_then(|entry| entry.status) else {
             continue;

@@ -56,6 +56,8 @@ pub(crate) use self::relay::*;
 #[cfg(feature = "remote")]
 pub(crate) use self::scripted_server::*;
 pub(crate) use self::session::*;
+#[cfg(feature = "remote")]
+pub(crate) use self::shared::{join_folder, join_home};
 pub(crate) use self::shared::{register, request_metadata};
 #[cfg(feature = "remote")]
 pub(crate) use self::two_networks::*;

@@ -84,9 +84,10 @@ async fn join(
         project: Arc::new(project),
         git_branch,
         git_head,
-        inbox_problem,
     };
-    Ok(Json(caller.mesh().register_remote(client).await?))
+    Ok(Json(
+        caller.mesh().register_remote(client, inbox_problem).await?,
+    ))
 }
 
 /// Returns what the text at the start of a conversation says.

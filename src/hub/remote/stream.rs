@@ -17,6 +17,7 @@ use crate::hub::hub_session::CallerSession;
 use crate::mesh::{
     InboxSocketState, Mesh, SessionHandle, SnapshotClock, WaitingHookAction, WakeAction,
 };
+use crate::model::throttle::PersonAlert;
 use crate::model::{Refusal, Result};
 use crate::platform::id::SessionId;
 
@@ -60,7 +61,7 @@ struct Listener {
     /// The snapshot that was sent last; the same is not sent again.
     sent: Option<(Value, u64)>,
     /// Why its person was last said to be needed.
-    alert: Option<&'static str>,
+    alert: Option<PersonAlert>,
     /// After which time the wake and the claim queues of the session are looked at again, without a signal.
     recheck: Option<Duration>,
     frames: VecDeque<Bytes>,
@@ -158,18 +159,13 @@ impl Listener {
         if self.session.has_calls_besides_stream() {
             tokio::time::sleep(WAITING_CALL_GRACE).await;
         }
-        let Some(client) = self.session.remote() else {
-            return Ok(());
-        };
-        let socket = match &client.inbox_problem {
-            Some(problem) => InboxSocketState::Missing(problem.clone()),
-            None => InboxSocketState::Open,
-        };
         let mesh = self.host.mesh();
+        let socket = self.session.inbox_socket_state(&mesh.now());
         let has_waiting_hook = self.session.has_waiting_hook();
-        let due = mesh
+        let reported = self.alert;
+        let mut due = mesh
             .in_session(&self.session, true, |call| {
-                DueWakes::of(call.mesh, &call.me, &socket, has_waiting_hook)
+                DueWakes::of(call.mesh, &call.me, (&socket, has_waiting_hook), reported)
             })
             .await?;
         let mut after_ms = due.queues_after_ms;
@@ -182,6 +178,7 @@ impl Listener {
         }
         match due.server {
             action @ WakeAction::Post { .. } => {
+                self.session.record_wake_line(&self.host.mesh().now());
                 self.push_frame("wake", &json!(action));
                 after_ms = Some(10);
             }
@@ -189,16 +186,25 @@ impl Listener {
                 after_ms: wake_ms,
                 alert,
             } => {
-                let alert = alert.map(crate::model::throttle::PersonAlert::text);
-                if alert != self.alert {
-                    self.push_frame("alert", &json!({ "reason": alert }));
-                    self.alert = alert;
-                }
                 after_ms = after_ms.into_iter().chain(wake_ms).min();
+                if let Some(alert) = alert.filter(|_| alert != self.alert) {
+                    self.set_alert(Some(alert));
+                    due.still_needs_person = true;
+                }
             }
+        }
+        if self.alert.is_some() && !due.still_needs_person {
+            self.set_alert(None);
         }
         self.recheck = after_ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
         Ok(())
+    }
+
+    /// Says why the person of the session is needed, or that nobody is any more.
+    fn set_alert(&mut self, alert: Option<PersonAlert>) {
+        let reason = alert.map(PersonAlert::text);
+        self.push_frame("alert", &json!({ "reason": reason }));
+        self.alert = alert;
     }
 
     fn push_frame(&mut self, event: &str, data: &Value) {
@@ -215,14 +221,16 @@ struct DueWakes {
     waiting_hook: WaitingHookAction,
     /// After how many milliseconds its claim queues are to be looked at again.
     queues_after_ms: Option<i64>,
+    /// Whether the reason still exists for which its person was notified.
+    still_needs_person: bool,
 }
 
 impl DueWakes {
     fn of(
         mesh: &mut Mesh,
         me: &SessionHandle,
-        socket: &InboxSocketState,
-        has_waiting_hook: bool,
+        (socket, has_waiting_hook): (&InboxSocketState, bool),
+        reported: Option<PersonAlert>,
     ) -> Result<Self> {
         let queues_after_ms = mesh.settle_own_queues(me)?;
         mesh.end_dead_waits(me)?;
@@ -234,6 +242,10 @@ impl DueWakes {
                 WaitingHookAction::Wait { after_ms: None }
             },
             queues_after_ms,
+            still_needs_person: match reported {
+                Some(alert) => mesh.still_needs_person(me, alert)?,
+                None => false,
+            },
         })
     }
 }

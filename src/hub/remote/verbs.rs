@@ -11,9 +11,12 @@ use crate::mesh::SessionVerb;
 use crate::model::access_key::KeyScope;
 use crate::model::{Refusal, Result};
 use crate::platform::id::SessionId;
+use crate::platform::text::cut_bytes;
 
 /// The most verbs of one request.
 const VERBS_MAX: usize = 100;
+/// The longest text about the inbox of a client, in bytes.
+const PROBLEM_BYTES_MAX: usize = 1024;
 
 #[derive(Deserialize)]
 pub(super) struct VerbsBody {
@@ -23,7 +26,16 @@ pub(super) struct VerbsBody {
     /// Whether a waiting hook runs beside its client.
     #[serde(default)]
     waiting_hook: bool,
+    /// Whether a line can be posted to its client.
+    #[serde(default)]
+    inbox: Option<InboxReport>,
     verbs: Vec<NumberedVerb>,
+}
+
+#[derive(Deserialize)]
+struct InboxReport {
+    /// Why not.
+    problem: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -48,6 +60,10 @@ pub(super) async fn apply(
     }
     let session = host.session(id)?;
     session.set_has_waiting_hook(body.waiting_hook);
+    if let Some(InboxReport { problem }) = body.inbox {
+        let problem = problem.map(|text| cut_bytes(&text, PROBLEM_BYTES_MAX).to_owned());
+        session.set_inbox_problem(problem);
+    }
     let results = host.mesh().in_session(&session, true, |call| {
         if let Some(activity) = activity {
             call.mesh.report_activity(&call.me, activity)?;
