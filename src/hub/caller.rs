@@ -12,7 +12,7 @@ use crate::hub::hub_session::{CallerSession, Speaker};
 use crate::hub::state::Hub;
 use crate::mesh::StopReason;
 use crate::model::Result;
-use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
+use crate::model::access_key::{AccessKey, KeyScope};
 use crate::platform::Moment;
 use crate::platform::id::WaitId;
 use crate::tools::{self, AsyncCaller, Effect, JsonObject, Operation, Step, ToolEntry};
@@ -46,17 +46,12 @@ impl Caller {
         mesh: Arc<HubMesh>,
         key: AccessKey,
     ) -> std::result::Result<Self, ApiError> {
-        let speaker = match &key.holder {
-            KeyHolder::Board => Speaker::Person,
-            KeyHolder::Peer(_) if key.scope == KeyScope::Admin => Speaker::Person,
-            KeyHolder::Peer(name) => Speaker::Peer(name.clone()),
-            KeyHolder::Host(_) => {
-                return Err(ApiError::forbidden(
-                    "the key of a host speaks for no peer; it is for /v1/remote",
-                    "Use the key of a peer.",
-                ));
-            }
-        };
+        let speaker = Speaker::of(&key).ok_or_else(|| {
+            ApiError::forbidden(
+                "the key of a host speaks for no peer; it is for /v1/remote",
+                "Use the key of a peer.",
+            )
+        })?;
         let home = hub.settings().mesh_home.to_string_lossy();
         let folder = key.project.as_deref().unwrap_or(&home);
         let session = mesh.session(&speaker, folder).await?;

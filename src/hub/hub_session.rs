@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::mesh::{GitState, JoinRequest, SESSION_LEASE_MS, SessionHandle};
+use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
 use crate::model::{PeerName, Refusal, Result};
 use crate::platform::id::SessionId;
 use crate::platform::lock::{self, LockGuard};
@@ -33,6 +34,16 @@ pub(super) enum Speaker {
 }
 
 impl Speaker {
+    /// Returns as whom the requests of a key act; `None` for the key of a host, which speaks for its sessions.
+    pub(super) fn of(key: &AccessKey) -> Option<Self> {
+        match &key.holder {
+            KeyHolder::Board => Some(Self::Person),
+            KeyHolder::Peer(_) if key.scope == KeyScope::Admin => Some(Self::Person),
+            KeyHolder::Peer(name) => Some(Self::Peer(name.clone())),
+            KeyHolder::Host(_) => None,
+        }
+    }
+
     /// Returns what the session is registered as its client.
     pub(super) fn agent(&self) -> &'static str {
         match self {
