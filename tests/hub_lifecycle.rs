@@ -212,6 +212,26 @@ fn board_starts_a_hub_and_its_link_signs_in() {
 }
 
 #[test]
+fn log_of_a_hub_in_the_background_is_kept_small() {
+    let world = World::new();
+    let old = format!("{}\n", "x".repeat(1023)).repeat(1025);
+    let log = world.write(".claude-mesh/hub.log", &old);
+    let folder = log.parent().unwrap();
+    std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700)).unwrap();
+    let started = world.cli(&world.home(), &["board", "--print", "--json"]);
+    assert_eq!(started.code, Some(0), "{started:?}");
+    let record = record(&world);
+    let _hub = BackgroundHub(i32::try_from(record["pid"].as_i64().unwrap()).unwrap());
+    let posted = post_token(record["url"].as_str().unwrap(), "x");
+    assert_eq!(posted.0, 401, "{posted:?}");
+    let content = || std::fs::read_to_string(&log).unwrap_or_default();
+    wait_until("it is logged", || content().contains("sign-in 401"));
+    assert!(content().len() < 1024, "{}", content());
+    let kept = std::fs::read_to_string(folder.join("hub.log.1")).unwrap();
+    assert!(kept.starts_with(&old), "nothing of the old file is lost");
+}
+
+#[test]
 fn browser_gets_the_link_by_a_private_file() {
     let mut world = World::new();
     let hub = Hub::start(&world);

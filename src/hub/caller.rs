@@ -10,9 +10,9 @@ use crate::hub::host_caller::HostCaller;
 use crate::hub::hub_mesh::HubMesh;
 use crate::hub::hub_session::{CallerSession, Speaker};
 use crate::hub::state::Hub;
-use crate::mesh::StopReason;
+use crate::mesh::{KeyedCaller, SessionHandle, StopReason};
 use crate::model::Result;
-use crate::model::access_key::{AccessKey, KeyScope};
+use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
 use crate::platform::Moment;
 use crate::platform::id::WaitId;
 use crate::tools::{self, AsyncCaller, Effect, JsonObject, Operation, Step, ToolEntry};
@@ -138,6 +138,14 @@ impl Caller {
         Ok((tool.handler)(arguments)?)
     }
 
+    /// Returns whose the idempotency keys of its calls are.
+    fn keyed_caller(&self, me: &SessionHandle) -> KeyedCaller {
+        match self.key.holder {
+            KeyHolder::Host(_) => KeyedCaller::Session(me.session),
+            KeyHolder::Peer(_) | KeyHolder::Board => KeyedCaller::AccessKey(self.key.id),
+        }
+    }
+
     /// Runs an operation to its end.
     pub(super) async fn run(&self, operation: Operation) -> Result<Value> {
         let _in_use = CallGuard::begin(self);
@@ -170,7 +178,8 @@ impl AsyncCaller for Caller {
     async fn first_step(&self, operation: &mut Operation) -> Result<Step> {
         let step = |mut call: tools::CallContext<'_>| {
             if let Some((key, hash)) = &self.mark {
-                call.mesh.begin_call(call.me.session, (key, *hash));
+                let caller = self.keyed_caller(&call.me);
+                call.mesh.begin_call(caller, (key, *hash));
             }
             let step = operation.step(&mut call);
             call.mesh.end_call();

@@ -1,16 +1,20 @@
 //! Marks a transaction as that of an operation which is carried out once, although its caller repeats it.
-use crate::mesh::context::WriteContext;
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::model::{Refusal, Result};
 use crate::platform::id::{KeyId, SessionId};
+use crate::store::StoredRequest;
+
+/// How long a call is known, in milliseconds.
+const KEEP_MS: i64 = 24 * 3600 * 1000;
 
 /// What is recorded with the first transaction of an operation.
 #[derive(Debug, Clone)]
 pub(in crate::mesh) enum OnceMark {
     /// The verb of a session with that number.
     Verb { session: SessionId, number: i64 },
-    /// The call of a tool by a session that named a key.
+    /// A call that named a key.
     Call {
-        session: SessionId,
+        caller: KeyedCaller,
         idempotency_key: String,
         request_hash: [u8; 32],
     },
@@ -22,13 +26,10 @@ impl OnceMark {
         let is_repeated = match self {
             Self::Verb { session, number } => write.tx.applied_verb(*session)? >= *number,
             Self::Call {
-                session,
+                caller,
                 idempotency_key,
                 ..
-            } => write
-                .tx
-                .find_request(owner(*session), idempotency_key)?
-                .is_some(),
+            } => find_kept(write.read(), *caller, idempotency_key)?.is_some(),
         };
         if is_repeated {
             return Err(Refusal::conflict("this was carried out before").into());
@@ -41,11 +42,11 @@ impl OnceMark {
         match self {
             Self::Verb { session, number } => write.tx.set_applied_verb(*session, *number)?,
             Self::Call {
-                session,
+                caller,
                 idempotency_key,
                 request_hash,
             } => {
-                let key = owner(*session);
+                let key = caller.id();
                 write
                     .tx
                     .insert_request(key, idempotency_key, request_hash)?;
@@ -57,7 +58,32 @@ impl OnceMark {
     }
 }
 
-/// The idempotency keys of a session are stored under its id, which no access key has.
-pub(in crate::mesh) fn owner(session: SessionId) -> KeyId {
-    KeyId::from(session.ulid())
+/// Who named an idempotency key. Those of others are not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyedCaller {
+    /// A session on another host.
+    Session(SessionId),
+    /// The holder of an access key, by its requests.
+    AccessKey(KeyId),
+}
+
+impl KeyedCaller {
+    /// Returns under which id its calls are stored. That of a session is of no access key.
+    pub(in crate::mesh) fn id(self) -> KeyId {
+        match self {
+            Self::Session(session) => KeyId::from(session.ulid()),
+            Self::AccessKey(key) => key,
+        }
+    }
+}
+
+/// Returns the call with that idempotency key of the last 24 hours.
+pub(in crate::mesh) fn find_kept(
+    read: ReadContext,
+    caller: KeyedCaller,
+    idempotency_key: &str,
+) -> Result<Option<StoredRequest>> {
+    let found = read.tx.find_request(caller.id(), idempotency_key)?;
+    let kept_since_ms = read.tx.now.wall_ms - KEEP_MS;
+    Ok(found.filter(|found| found.at_ms >= kept_since_ms))
 }

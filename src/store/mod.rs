@@ -78,6 +78,8 @@ pub use database_path::check_database_path;
 pub use engine::postgres::{
     ChangeCounter, DatabaseClock, PasswordSource, PostgresListener, PostgresLocation,
 };
+#[cfg(feature = "hub")]
+pub(crate) use idempotency::StoredRequest;
 pub use memory::Memory;
 pub(crate) use memory::{MESH_SCOPE, MemoryRange, NewMemory};
 pub use memory_search::MemoryMatch;

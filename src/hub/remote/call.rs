@@ -17,7 +17,7 @@ use crate::hub::log::log;
 use crate::hub::remote::body::Body;
 use crate::hub::remote::running_calls::RemoteCall;
 use crate::hub::request_log::LogDetail;
-use crate::mesh::{EarlierCall, GitState, HUB_ENDING};
+use crate::mesh::{EarlierCall, GitState, HUB_ENDING, KeyedCaller};
 use crate::model::Refusal;
 use crate::model::access_key::KeyScope;
 use crate::platform::id::{QuestionId, SessionId};
@@ -179,7 +179,10 @@ async fn run_once(
     let me = caller.session().handle()?;
     let found = caller
         .mesh()
-        .with_mesh(|mesh| mesh.find_earlier_call(me.session, (&keyed.key, keyed.hash)))
+        .with_mesh(|mesh| {
+            let session = KeyedCaller::Session(me.session);
+            mesh.find_earlier_call(session, (&keyed.key, keyed.hash))
+        })
         .await?;
     match found {
         EarlierCall::None => Ok(run_marked(caller, tool, body.arguments, keyed).await),
@@ -219,16 +222,9 @@ async fn run_marked(
         return finish(&marked, tool, arguments, keyed).await;
     }
     let running = tokio::spawn(async move { finish(&marked, tool, arguments, keyed).await });
-    running.await.unwrap_or_else(|_| {
-        let message = "the call failed in the hub";
-        ApiError::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "storage",
-            message,
-            "See hub.log.",
-        )
-        .into_parts()
-    })
+    running
+        .await
+        .unwrap_or_else(|_| ApiError::internal().into_parts())
 }
 
 async fn finish(
@@ -241,9 +237,9 @@ async fn finish(
     let KeyedCall { key, running, .. } = keyed;
     let (mesh, session) = (Arc::clone(caller.mesh()), caller.session().id());
     if let Some(session) = session {
-        let (text, key) = (body.to_string(), &key);
+        let (text, session) = (body.to_string(), KeyedCaller::Session(session));
         let stored =
-            mesh.with_mesh(|mesh| mesh.complete_call(session, key, (status.as_u16(), &text)));
+            mesh.with_mesh(|mesh| mesh.complete_call(session, &key, (status.as_u16(), &text)));
         // It has been carried out, so its client gets the result also if that cannot be stored.
         if let Err(error) = stored.await {
             log(&format!(
@@ -265,16 +261,9 @@ async fn await_questions(
     }: &CallBody,
     questions: &[QuestionId],
 ) -> (StatusCode, Value) {
-    let ids: Vec<String> = questions.iter().map(QuestionId::to_string).collect();
-    let many = arguments.get("to").is_some_and(Value::is_array);
-    let mut awaited = JsonObject::new();
-    awaited.insert(
-        "question_id".into(),
-        if many { json!(ids) } else { json!(ids[0]) },
-    );
-    let wait_seconds = wait_seconds.map(Value::from);
-    if let Some(timeout) = wait_seconds.or_else(|| arguments.get("timeout_seconds").cloned()) {
-        awaited.insert("timeout_seconds".into(), timeout);
+    let mut awaited = tools::awaited_questions(arguments, questions);
+    if let Some(seconds) = wait_seconds {
+        awaited.insert("timeout_seconds".into(), json!(seconds));
     }
     let tool = tools::find("await_reply").expect("it is a tool");
     run(caller, tool, awaited).await
