@@ -222,10 +222,14 @@ fn log_of_a_hub_in_the_background_is_kept_small() {
     assert_eq!(started.code, Some(0), "{started:?}");
     let record = record(&world);
     let _hub = BackgroundHub(i32::try_from(record["pid"].as_i64().unwrap()).unwrap());
-    let posted = post_token(record["url"].as_str().unwrap(), "x");
-    assert_eq!(posted.0, 401, "{posted:?}");
+    let url = format!("{}/v1/messages", record["url"].as_str().unwrap());
+    let key = format!("Bearer {}", record["key"].as_str().unwrap());
+    let request = ureq::post(&url).header("Authorization", &key);
+    let request = request.header("Content-Type", "application/json");
+    let posted = request.send(r#"{"to":"*","body":"hello"}"#).unwrap();
+    assert_eq!(posted.status().as_u16(), 201);
     let content = || std::fs::read_to_string(&log).unwrap_or_default();
-    wait_until("it is logged", || content().contains("sign-in 401"));
+    wait_until("it is logged", || content().contains("POST /v1/messages"));
     assert!(content().len() < 1024, "{}", content());
     let kept = std::fs::read_to_string(folder.join("hub.log.1")).unwrap();
     assert!(kept.starts_with(&old), "nothing of the old file is lost");
