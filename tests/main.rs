@@ -118,6 +118,21 @@ mod hub_clients;
 #[cfg(feature = "remote")]
 mod remote;
 
+/// Hubs whose mesh is on a PostgreSQL server.
+#[cfg(feature = "postgres")]
+mod hub_store;
+/// What a session far from its mesh says of a hub that it cannot use: URL, certificate, key, version.
+#[cfg(feature = "remote")]
+mod remote_errors;
+
+/// Sessions far from their mesh on a slow network, and on one that breaks.
+#[cfg(feature = "remote")]
+mod remote_network;
+
+/// Replies that are kept because the hub is out of reach.
+#[cfg(feature = "remote")]
+mod remote_spool;
+
 /// Sessions of other hosts at a hub, by the requests of their programs.
 #[cfg(feature = "hub")]
 mod hub_remote;

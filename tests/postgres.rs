@@ -279,7 +279,9 @@ fn commit_wakes_a_listener_also_after_its_connection_was_lost() {
     let hub = schema.place("");
     let (sender, woken) = mpsc::channel::<Option<SessionId>>();
     let listener = hub
-        .listen(move |session| drop(sender.send(session)))
+        .listen(move |session| {
+            let _ = sender.send(session);
+        })
         .unwrap();
     let mut other = Mesh::connect(&hub, &MeshOptions::default()).unwrap();
     let before = other.change_mark().unwrap();
@@ -300,7 +302,7 @@ fn commit_wakes_a_listener_also_after_its_connection_was_lost() {
     ));
     wait_for(None);
     // Every connection of the mesh is lost too; the next operation connects again.
-    let killed = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'claude-mesh' AND query NOT LIKE 'LISTEN %'";
+    let killed = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE application_name = 'claude-mesh' AND query NOT LIKE 'LISTEN %'";
     schema.server.admin().text(killed);
     let reply = claude_mesh::mesh::Reply {
         question: pending_question(&mut mesh, &bo),

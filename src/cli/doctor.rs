@@ -14,6 +14,8 @@ use super::install::{PROGRAMS, install_paths};
 use crate::claude_code;
 use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CliContext, CommandFolder, shown};
+#[cfg(feature = "remote")]
+use crate::cli::doctor_spool;
 use crate::cli::error::Failure;
 use crate::cli::finding::{finding_from_fault, note, ok, problem};
 use crate::cli::{doctor_hub, print, versions};
@@ -82,6 +84,8 @@ fn examine(settings: &Settings) -> Result<Vec<Finding>, Failure> {
     findings.push(check_claude_code(settings, &paths));
     findings.extend(check_project(settings));
     findings.extend(check_mesh(settings, &paths));
+    #[cfg(feature = "remote")]
+    findings.extend(doctor_spool::check(settings));
     findings.push(check_doorbell(settings));
     #[cfg(feature = "hub")]
     findings.push(check_hub(settings));

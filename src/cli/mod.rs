@@ -18,6 +18,8 @@ mod demo;
 mod desktop_notification;
 mod doctor;
 mod doctor_hub;
+#[cfg(feature = "remote")]
+mod doctor_spool;
 mod duration;
 mod erase_residue;
 mod error;

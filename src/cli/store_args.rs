@@ -10,7 +10,7 @@ use crate::store::{PasswordSource, PostgresLocation};
 /// A mesh on a database server.
 #[derive(Debug, Clone, Args)]
 pub(super) struct StoreArgs {
-    /// The mesh on a PostgreSQL server: postgres://user@host/database?schema=name. Without a schema it is `claude_mesh`.
+    /// The mesh on a PostgreSQL server: `postgres://user@host/database?schema=name`. Without a schema it is `claude_mesh`.
     #[arg(long, value_name = "URL", global = true)]
     store: Option<String>,
     /// A file with the password of the user at the server; by default that of PGPASSFILE or ~/.pgpass.

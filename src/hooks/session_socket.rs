@@ -58,6 +58,7 @@ pub(crate) fn socket_path(mesh_home: &Path, client: ProcessKey) -> PathBuf {
 }
 
 /// Returns the client process whose server answers at a socket.
+#[cfg(feature = "remote")]
 pub(crate) fn client_of_socket(path: &Path) -> Option<ProcessKey> {
     let (pid, started) = path.file_name()?.to_str()?.split_once('-')?;
     let (started, _) = started.split_once('.')?;
@@ -88,11 +89,12 @@ pub(super) fn ask_server(
 }
 
 fn exchange(socket: &Path, request: HookRequest, payload: &[u8]) -> io::Result<Vec<u8>> {
-    let mut stream = UnixStream::connect(socket)?;
+    let stream = UnixStream::connect(socket)?;
     let first_line = format!("{}\n", request.line());
     let mut output = Vec::new();
+    #[cfg(feature = "watcher")]
     if request == HookRequest::Wait {
-        stream.write_all(first_line.as_bytes())?;
+        (&stream).write_all(first_line.as_bytes())?;
         // It sends no end: the end of the connection tells the server that this hook has ended.
         stream.take(OUTPUT_BYTES_MAX).read_to_end(&mut output)?;
         return Ok(output);

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use crate::hub::api_error::ApiError;
 use crate::hub::hub_mesh::HubMesh;
 use crate::hub::hub_session::CallerSession;
-use crate::hub::remote::RemoteCalls;
+use crate::hub::remote_calls::RemoteCalls;
 use crate::hub::state::Hub;
 use crate::mesh::REMOTE_REVISION;
 use crate::model::Refusal;

@@ -12,7 +12,7 @@ use crate::hub::mesh_listener::MeshListener;
 use crate::hub::mesh_pool::{MeshPool, MeshSource};
 use crate::mesh::{JoinRequest, Mesh, RemoteJoined, SessionHandle};
 use crate::model::access_key::{AccessKey, KeyProblem};
-use crate::model::{PeerKind, Result};
+use crate::model::{PeerKind, Refusal, Result};
 use crate::platform::id::{SessionId, WaitId};
 use crate::platform::isolation::MeshLocation;
 use crate::platform::{Clock, Moment, Settings, process};
@@ -187,6 +187,9 @@ impl HubMesh {
 
     /// Registers a session unless it is registered: the first call, the file was replaced, or the session was ended.
     fn register(&self, mesh: &mut Mesh, session: &HubSession) -> Result<()> {
+        if session.has_left() {
+            return Err(Refusal::conflict("its program has ended the session").into());
+        }
         if let Ok(handle) = session.handle()
             && let Some(handle) = self.refresh(mesh, &handle)?
         {
@@ -370,6 +373,7 @@ impl HubMesh {
 
     /// Ends a session on another host because its program ends, and forgets it. Returns whether it was registered.
     pub(super) async fn leave(&self, session: &HubSession, reason: &str) -> Result<bool> {
+        session.set_left();
         let ended = self
             .with_mesh(|mesh| self.unregister(mesh, session, reason))
             .await?;

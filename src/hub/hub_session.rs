@@ -107,6 +107,8 @@ pub(super) struct HubSession {
     in_use: AtomicUsize,
     /// Streams that listen. A person can be asked while one is open.
     listeners: AtomicUsize,
+    /// Whether its program has ended it: a stream that still listens must not register it again.
+    has_left: AtomicBool,
     /// How many calls that may have changed something have ended.
     finished_calls: AtomicU64,
     /// Whether a waiting hook runs beside the client of a session on another host.
@@ -135,6 +137,7 @@ impl HubSession {
             ttl_ms: AtomicI64::new(TTL_MS),
             in_use: AtomicUsize::new(0),
             listeners: AtomicUsize::new(0),
+            has_left: AtomicBool::new(false),
             finished_calls: AtomicU64::new(0),
             has_waiting_hook: AtomicBool::new(false),
         }
@@ -154,6 +157,17 @@ impl HubSession {
     pub(super) fn set_remote(&self, client: Arc<RemoteClient>) {
         self.set_ttl_ms(SESSION_LEASE_MS + TTL_MS);
         *self.remote.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+    }
+
+    /// Records that its program has ended it, and ends what listens.
+    pub(super) fn set_left(&self) {
+        self.has_left.store(true, Ordering::Relaxed);
+        self.signal();
+    }
+
+    /// Returns whether its program has ended it.
+    pub(super) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Relaxed)
     }
 
     /// Returns whether its program has reached the hub within the last lease: a call runs, a stream listens, or a request came.

@@ -29,7 +29,7 @@ pub(super) enum MeshSource {
     File(PathBuf, Arc<SystemClock>),
     /// On a PostgreSQL server.
     #[cfg(feature = "postgres")]
-    Server(PostgresPlace),
+    Server(Box<PostgresPlace>),
 }
 
 /// The connections to one mesh.

@@ -28,6 +28,7 @@ mod operations;
 mod page;
 mod port_owner;
 mod remote;
+mod remote_calls;
 mod request_log;
 mod requests_in_use;
 mod routes;

@@ -8,7 +8,7 @@ use crate::hub::event_feed::EventFeed;
 use crate::hub::hub_mesh::HubMesh;
 use crate::hub::key_uses::KeyUses;
 use crate::hub::mesh_pool::MeshSource;
-use crate::hub::remote::RemoteCalls;
+use crate::hub::remote_calls::RemoteCalls;
 use crate::hub::running_calls::RunningCalls;
 use crate::hub::safety::Safety;
 #[cfg(feature = "postgres")]
@@ -146,7 +146,7 @@ impl Hub {
     fn source(&self, location: &MeshLocation) -> MeshSource {
         #[cfg(feature = "postgres")]
         if let Some(place) = &self.store {
-            return MeshSource::Server(place.clone());
+            return MeshSource::Server(Box::new(place.clone()));
         }
         MeshSource::File(location.database.clone(), Arc::clone(&self.clock))
     }

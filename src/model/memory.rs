@@ -1,6 +1,6 @@
 //! Checks memories and parses search queries. A query is data: no character in it is an operator of the full-text search.
 use super::{Refusal, Result};
-use crate::model::text_checks::check_size;
+use crate::model::text_checks::check_length;
 
 /// The longest key in characters.
 pub const KEY_CHARS_MAX: usize = 256;
@@ -55,7 +55,7 @@ pub struct Term {
 impl Query {
     /// Parses a query: words, "phrases", prefixes* and -exclusions. Every other character is part of a word.
     pub fn parse(typed: &str) -> Result<Self> {
-        check_size("query", typed, QUERY_BYTES_MAX)?;
+        check_length("query", typed, QUERY_BYTES_MAX)?;
         let mut query = Self::default();
         for token in query_tokens(typed) {
             let Some(term) = Term::of(&token) else {

@@ -4,8 +4,14 @@ use super::secret;
 
 /// Refuses a text of more than `bytes_max` bytes, and one that cannot be stored.
 pub fn check_size(parameter: &str, text: &str, bytes_max: usize) -> Result<(), Refusal> {
+    check_length(parameter, text, bytes_max)?;
+    check_characters(parameter, text)
+}
+
+/// Refuses a text of more than `bytes_max` bytes.
+pub fn check_length(parameter: &str, text: &str, bytes_max: usize) -> Result<(), Refusal> {
     if text.len() <= bytes_max {
-        return check_characters(parameter, text);
+        return Ok(());
     }
     Err(Refusal::TooLarge {
         parameter: quoted(parameter),

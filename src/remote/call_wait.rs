@@ -96,7 +96,7 @@ mod tests {
         let left = Duration::from_millis(20_500);
         let repeated = wait.shortened("events", arguments, (left, 0));
         let expected = json!({
-            "action": "wait", "timeout_seconds": 20, "since": "1970-01-01T00:00:00Z",
+            "action": "wait", "timeout_seconds": 20, "since": "1970-01-01T00:00:00.000Z",
         });
         assert_eq!(Value::Object(repeated), expected);
     }

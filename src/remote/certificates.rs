@@ -88,14 +88,14 @@ impl ServerCertVerifier for HubVerifier {
             }
             Rule::Pinned(pinned) => RefusedCertificate::not_pinned(end_entity, pinned),
             Rule::System(verifier) => {
-                let verified = verifier.verify_server_cert(
+                let outcome = verifier.verify_server_cert(
                     end_entity,
                     intermediates,
                     server_name,
                     ocsp_response,
                     now,
                 );
-                match verified {
+                match outcome {
                     Err(Error::InvalidCertificate(problem)) => {
                         RefusedCertificate::by_rules(&problem, end_entity, server_name)
                     }

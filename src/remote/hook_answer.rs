@@ -125,13 +125,13 @@ impl Answering<'_> {
     /// Returns what the model gets at the start of the session. Before the first snapshot the rest follows with a prompt.
     fn start(&mut self, call: &HookCall) -> HookOutput {
         let text = self.start_text(call, true);
-        self.mirror.set_start_told(text.is_some());
+        self.mirror.set_start_reported(text.is_some());
         HookOutput::Context(text.unwrap_or_else(|| hooks::text_before_hub(&self.link.hub.url)))
     }
 
     /// Adds the text of the start to what a prompt brings, if the model has not got it yet.
     fn with_start(&mut self, call: &HookCall, output: Option<HookOutput>) -> Option<HookOutput> {
-        if self.mirror.is_start_told() || !call.is_addressable() {
+        if self.mirror.is_start_reported() || !call.is_addressable() {
             return output;
         }
         // What is pending comes with this prompt.
@@ -146,7 +146,7 @@ impl Answering<'_> {
         if utf16_len(&text) > PROMPT_UNITS_MAX {
             return output;
         }
-        self.mirror.set_start_told(true);
+        self.mirror.set_start_reported(true);
         Some(HookOutput::Context(text))
     }
 
@@ -174,7 +174,7 @@ impl Answering<'_> {
     }
 
     /// Denies the edit of a file on which someone else has an exclusive claim. While the hub is out of reach it is not known
-    /// whether a claim still holds: then the edit goes on, and the person is told so once.
+    /// whether a claim still holds: then the edit goes on, and the person is notified so once.
     fn guard(&mut self, folder: Option<&str>, file: &Path) -> Result<Option<HookOutput>> {
         let project = self.link.project();
         let folder = folder.map_or(project.path.as_path(), Path::new);
@@ -194,8 +194,8 @@ impl Answering<'_> {
                 "claude-mesh: the mesh at {} is out of reach, so it is not known whether {path} is still claimed by \"{}\"; the edit goes on.",
                 self.link.hub.url, claim.peer_name
             );
-            let is_told = self.mirror.tell_stale(&claim);
-            return Ok(is_told.then_some(HookOutput::Message(text)));
+            let is_reported = self.mirror.tell_stale(&claim);
+            return Ok(is_reported.then_some(HookOutput::Message(text)));
         }
         let now = self.mirror.now();
         let shown = Claim {

@@ -359,9 +359,13 @@ impl HubError {
     }
 }
 
-/// Returns the error of TLS that an error of the connection holds.
+/// Returns the error of TLS that an error of the connection holds, perhaps inside another one.
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref()?.downcast_ref()
+    let inner = error.get_ref()?;
+    match inner.downcast_ref::<io::Error>() {
+        Some(error) => tls_error(error),
+        None => inner.downcast_ref(),
+    }
 }
 
 /// Returns what an error of the system means for a person.

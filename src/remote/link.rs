@@ -49,7 +49,7 @@ pub(super) struct Link {
     pub(super) unsettled: UnsettledCalls,
     /// Notified when a reply is kept in the spool.
     pub(super) spooled: Notify,
-    /// What the model is told with the next result.
+    /// What the model is notified with the next result.
     notes: Mutex<Vec<String>>,
     /// Changes with each snapshot.
     snapshots: watch::Sender<u64>,
@@ -158,7 +158,7 @@ impl Link {
         self.snapshots.subscribe()
     }
 
-    /// Returns when a snapshot has come that includes so many calls of the session.
+    /// Returns when a snapshot has come that includes a number of calls of the session.
     pub(super) async fn wait_for_snapshot_of(&self, calls: u64) {
         let mut snapshots = self.snapshots();
         while self.mirror().calls() < calls && snapshots.changed().await.is_ok() {}
@@ -170,14 +170,18 @@ impl Link {
             .send_if_modified(|since| since.take().is_some());
     }
 
-    /// Records that the hub is out of reach.
+    /// Records that the hub is out of reach, or refuses this program.
     pub(super) fn not_reached(&self, error: &HubError) {
         self.unreachable.send_if_modified(|since| {
-            let is_new = since.is_none();
-            if is_new {
-                *since = Some((self.clock.now().wall_ms, error.clone()));
-            }
-            is_new
+            let began_ms = match since {
+                None => self.clock.now().wall_ms,
+                Some((_, known)) if known.is_out_of_reach() == error.is_out_of_reach() => {
+                    return false;
+                }
+                Some((began_ms, _)) => *began_ms,
+            };
+            *since = Some((began_ms, error.clone()));
+            true
         });
     }
 
@@ -191,13 +195,13 @@ impl Link {
         self.unreachable.subscribe()
     }
 
-    /// Adds what the model is told with the next result.
+    /// Adds what the model is notified with the next result.
     pub(super) fn add_note(&self, note: String) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.push(note);
     }
 
-    /// Takes what the model is told with a result.
+    /// Takes what the model is notified with a result.
     pub(super) fn take_notes(&self) -> Vec<String> {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *notes)

@@ -14,7 +14,7 @@ use crate::mesh::{
 };
 use crate::model::activity_summary::ActivitySummary;
 use crate::model::{PeerKind, Refusal, Result, WakeState};
-use crate::platform::id::{ClaimId, SessionId};
+use crate::platform::id::{ClaimId, QuestionId, SessionId};
 use crate::platform::{Clock, Fault, Moment};
 use crate::remote::mirror_state::MirrorState;
 use crate::remote::verb_queue::{NumberedVerb, VerbQueue};
@@ -44,13 +44,15 @@ pub(super) struct SessionMirror {
     summary: ActivitySummary,
     waiting_calls: u32,
     /// Whether the model has got its name and the others.
-    start_told: bool,
+    start_reported: bool,
     /// How many calls of this session the hub had carried out at the last snapshot.
     calls: u64,
     /// When something last came from the hub, by the clock of this machine.
     last_contact_monotonic_ms: i64,
     /// The claims of which the person was told that they may have ended.
-    told_stale: HashSet<ClaimId>,
+    reported_stale: HashSet<ClaimId>,
+    /// Questions whose answers are kept because the hub is out of reach.
+    answered: HashSet<QuestionId>,
 }
 
 impl SessionMirror {
@@ -66,9 +68,10 @@ impl SessionMirror {
             hook_monotonic_ms: None,
             summary: ActivitySummary::default(),
             waiting_calls: 0,
-            start_told: false,
+            start_reported: false,
             calls: 0,
-            told_stale: HashSet::new(),
+            reported_stale: HashSet::new(),
+            answered: HashSet::new(),
         }
     }
 
@@ -85,11 +88,12 @@ impl SessionMirror {
         self.calls = 0;
     }
 
-    /// Takes a snapshot that the hub made after it had carried out so many calls of this session.
+    /// Takes a snapshot that the hub made after it had carried out a number of calls of this session.
     pub(super) fn take(&mut self, snapshot: SessionSnapshot, clock: SnapshotClock, calls: u64) {
         self.queue.confirm_included(snapshot.applied_verb);
         let here = self.clock.now();
         let mut state = MirrorState::new(snapshot, clock, &here);
+        state.remove_questions(&self.answered);
         let now_ms = state.mesh_time(&here).wall_ms;
         for verb in self.queue.iter() {
             state.apply(verb, now_ms);
@@ -99,10 +103,23 @@ impl SessionMirror {
         self.record_contact();
     }
 
+    /// Hides a question whose answer is kept and not delivered yet: the model must not be asked again.
+    pub(super) fn hide_answered(&mut self, question: QuestionId) {
+        self.answered.insert(question);
+        if let Some(state) = &mut self.state {
+            state.remove_questions(&self.answered);
+        }
+    }
+
+    /// Shows a question again with the next snapshot, if it is still pending: its kept answer was refused.
+    pub(super) fn show_refused(&mut self, question: QuestionId) {
+        self.answered.remove(&question);
+    }
+
     /// Records that something came from the hub.
     pub(super) fn record_contact(&mut self) {
         self.last_contact_monotonic_ms = self.clock.now().monotonic_ms;
-        self.told_stale.clear();
+        self.reported_stale.clear();
     }
 
     /// Returns for how long nothing came from the hub, in milliseconds.
@@ -144,7 +161,7 @@ impl SessionMirror {
     /// Returns whether the person is to be told that a claim may have ended: once, unless its lease has.
     pub(super) fn tell_stale(&mut self, claim: &Claim) -> bool {
         self.now().monotonic_ms < claim.lease.expires_at_monotonic_ms
-            && self.told_stale.insert(claim.id)
+            && self.reported_stale.insert(claim.id)
     }
 
     /// Returns the verbs to send next, oldest first.
@@ -203,13 +220,13 @@ impl SessionMirror {
     }
 
     /// Returns whether the model has got its name and the others.
-    pub(super) fn is_start_told(&self) -> bool {
-        self.start_told
+    pub(super) fn is_start_reported(&self) -> bool {
+        self.start_reported
     }
 
     /// Records whether the model has got its name and the others.
-    pub(super) fn set_start_told(&mut self, told: bool) {
-        self.start_told = told;
+    pub(super) fn set_start_reported(&mut self, reported: bool) {
+        self.start_reported = reported;
     }
 
     /// Counts a call that begins or ends to wait.

@@ -2,9 +2,12 @@
 //!
 //! `apply` does to a snapshot what the mesh does to its rows when it carries out the verb: `src/mesh/wake/turn.rs` and
 //! `src/mesh/question/delivery.rs` have the rules. `mirror_tests` compares the two.
+use std::collections::HashSet;
+
 use crate::mesh::{DeliveredItems, SessionSnapshot, SessionVerb, SnapshotClock};
 use crate::model::WakeState;
 use crate::platform::Moment;
+use crate::platform::id::QuestionId;
 
 /// A snapshot with the time at which it came.
 #[derive(Clone)]
@@ -31,6 +34,12 @@ impl MirrorState {
             monotonic_ms: self.clock.monotonic_ms + since_ms,
             boot: self.clock.boot.as_str().into(),
         }
+    }
+
+    /// Removes these questions.
+    pub(super) fn remove_questions(&mut self, answered: &HashSet<QuestionId>) {
+        let questions = &mut self.snapshot.inbox.questions;
+        questions.retain(|pending| !answered.contains(&pending.delivery.question.id));
     }
 
     /// Changes the snapshot as the mesh changes when it carries out a verb at this time of the mesh.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rmcp::model::{CallToolResult, ContentBlock, Tool};
+use rmcp::model::{CallToolResult, Tool};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde_json::Value;
@@ -142,18 +142,20 @@ async fn run(call: &ToolCall<'_>) -> CallToolResult {
     for note in undelivered::look_up(link).await {
         link.add_note(note);
     }
-    let mut result = match call.run().await {
-        CallOutcome::Result(body) => mcp::result_of(Ok(body)),
-        CallOutcome::Refused(body) => mcp::failure(&body),
-        CallOutcome::Undelivered(undelivered) => {
-            mcp::failure(&undelivered::error_of(call, undelivered))
-        }
+    let (mut body, is_error) = match call.run().await {
+        CallOutcome::Result(body) => (body, false),
+        CallOutcome::Refused(body) => (body, true),
+        CallOutcome::Undelivered(undelivered) => (undelivered::error_of(call, undelivered), true),
     };
     let notes = link.take_notes();
-    result
-        .content
-        .extend(notes.into_iter().map(ContentBlock::text));
-    result
+    if let (Value::Object(body), false) = (&mut body, notes.is_empty()) {
+        body.insert("notes".into(), notes.into());
+    }
+    if is_error {
+        mcp::failure(&body)
+    } else {
+        mcp::result_of(Ok(body))
+    }
 }
 
 /// Sends progress while a call waits: the client must see that it is alive, and whether the hub is in reach.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::platform::hub_location::HubLocation;
-use crate::platform::id::SessionId;
+use crate::platform::id::{QuestionId, SessionId};
 use crate::platform::process::ProcessKey;
 use crate::platform::{Fault, FaultKind, file, permissions};
 use crate::tools::JsonObject;
@@ -81,6 +81,12 @@ fn root(mesh_home: &Path) -> PathBuf {
 }
 
 impl SpooledReply {
+    /// Returns the question that it answers.
+    pub(super) fn question(&self) -> Option<QuestionId> {
+        let id = self.arguments.get("question_id").and_then(Value::as_str)?;
+        id.parse().ok()
+    }
+
     /// Stores a reply durably, unless the same one of this session is kept already. Returns its file; refuses it if the spool
     /// would become too large.
     pub(super) fn keep(&self, folder: &Path) -> Result<PathBuf, Fault> {
@@ -194,14 +200,6 @@ fn summary(folder: PathBuf, files: Vec<SpoolFile>) -> SpooledReplies {
         unreadable,
         folder,
     }
-}
-
-/// Returns the question that the arguments of a reply name, for messages.
-pub(super) fn question_of(arguments: &JsonObject) -> &str {
-    arguments
-        .get("question_id")
-        .and_then(Value::as_str)
-        .unwrap_or("?")
 }
 
 #[cfg(test)]

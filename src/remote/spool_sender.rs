@@ -38,7 +38,12 @@ pub(super) async fn send_spooled(link: Arc<Link>) {
     let mut failures = 0;
     loop {
         let mut reachability = link.reachability();
-        if reachability.wait_for(Option::is_none).await.is_err() {
+        let answers = |problem: &Option<(i64, HubError)>| {
+            problem
+                .as_ref()
+                .is_none_or(|(_, error)| !error.is_out_of_reach())
+        };
+        if reachability.wait_for(answers).await.is_err() {
             return;
         }
         match send_all(&link, &folder).await {
@@ -94,6 +99,9 @@ async fn send_all(link: &Link, folder: &Path) -> Result<Sent, Fault> {
                     report_to_session(link, &reply, "was delivered");
                 } else {
                     report(link, &reply, &format!("was refused: {}", answer.result));
+                    if let Some(question) = reply.question() {
+                        link.mirror().show_refused(question);
+                    }
                 }
                 remove(&file.path)?;
             }
@@ -148,14 +156,16 @@ fn report(link: &Link, reply: &SpooledReply, outcome: &str) {
 
 fn report_to_session(link: &Link, reply: &SpooledReply, outcome: &str) {
     if reply.writer == process::this_process() {
-        link.add_note(format!("claude-mesh: {}", text_of(reply, outcome)));
+        link.add_note(text_of(reply, outcome));
     }
 }
 
 fn text_of(reply: &SpooledReply, outcome: &str) -> String {
     format!(
         "the reply to question {} that was kept at {} {outcome}",
-        spool::question_of(&reply.arguments),
+        reply
+            .question()
+            .map_or_else(|| "?".into(), |id| id.to_string()),
         rfc3339(reply.written_at_ms)
     )
 }

@@ -20,7 +20,7 @@ use crate::tools::Effect;
 /// How long the search for what became of earlier calls may delay a call.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Finds out what became of earlier calls. Returns what a model is told of them; what the hub does not say now it is asked again
+/// Finds out what became of earlier calls. Returns what a model is notified of them; what the hub does not say now it is asked again
 /// with the next call.
 pub(super) async fn look_up(link: &Link) -> Vec<String> {
     let calls = link.unsettled.all();
@@ -46,23 +46,23 @@ fn note_of(call: &UnsettledCall, ended: Option<EndedCall>) -> String {
     let what = format!("the call of {} at {}", call.tool, rfc3339(call.at_ms));
     match ended {
         Some(EndedCall::NotStored) => {
-            format!("claude-mesh: {what} was not stored. Call again if it is still needed.")
+            format!("{what} was not stored. Call again if it is still needed.")
         }
         Some(EndedCall::Completed {
             status: 200,
             result,
         }) => {
-            format!("claude-mesh: {what} was stored. Its result: {result}")
+            format!("{what} was stored. Its result: {result}")
         }
         Some(EndedCall::Completed { result, .. }) => {
-            format!("claude-mesh: {what} was refused: {result}")
+            format!("{what} was refused: {result}")
         }
         Some(EndedCall::Stored) => {
-            format!("claude-mesh: {what} was stored. Do not call again for it.")
+            format!("{what} was stored. Do not call again for it.")
         }
-        None => format!(
-            "claude-mesh: it is not known what became of {what}: the hub does not know it any more."
-        ),
+        None => {
+            format!("it is not known what became of {what}: the hub does not know it any more.")
+        }
     }
 }
 
@@ -160,5 +160,9 @@ fn store_reply(call: &ToolCall) -> Result<PathBuf, Error> {
         writer: process::this_process(),
         boot: now.boot.to_string(),
     };
-    Ok(reply.keep(&spool::folder(&link.settings.mesh_home, &link.hub))?)
+    let path = reply.keep(&spool::folder(&link.settings.mesh_home, &link.hub))?;
+    if let Some(question) = reply.question() {
+        link.mirror().hide_answered(question);
+    }
+    Ok(path)
 }

@@ -126,7 +126,7 @@ impl Batch {
     }
 }
 
-/// Returns whether the hub refuses what was sent, whoever sends it.
+/// Returns whether the hub refuses what was sent, who sends it.
 fn is_refused(error: &HubError) -> bool {
     matches!(error, HubError::Refused(refusal) if refusal.status == StatusCode::BAD_REQUEST)
 }

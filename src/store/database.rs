@@ -162,9 +162,9 @@ impl Store {
             }
             Place::Served(served) => {
                 let count = served.database.change_count();
-                let (is_heard, count) = count.map_err(engine::EngineError::into_fault)?;
+                let (is_received, count) = count.map_err(engine::EngineError::into_fault)?;
                 Ok(ChangeMark {
-                    replacements: u32::from(is_heard),
+                    replacements: u32::from(is_received),
                     by_others: count,
                     own_changes: 0,
                 })

@@ -21,7 +21,7 @@ impl From<EngineError> for Error {
     fn from(error: EngineError) -> Self {
         let error = match error {
             EngineError::File(error) => error,
-            served => return served.into_fault().into(),
+            served @ EngineError::Served(_) => return served.into_fault().into(),
         };
         let (kind, problem, hint) = classify(&error);
         Self::Fault(Fault::new(kind, problem, hint).with_source(StatementError(Arc::new(error))))

@@ -231,6 +231,7 @@ impl Tx<'_> {
     }
 
     /// Returns a question in any state, with its deliveries to `session`.
+    #[cfg(feature = "hub")]
     pub(crate) fn delivery(
         &self,
         id: QuestionId,

@@ -10,7 +10,7 @@ const POSITION_MAX: usize = 16_383;
 /// Positions between two columns, so that no phrase matches across them.
 const COLUMN_GAP: usize = 8;
 
-/// A language of full-text search. An empty expression stands for a missing one.
+/// A language of full-text search. An empty expression means a missing one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SearchSyntax {
     Fts5,

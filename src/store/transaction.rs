@@ -126,13 +126,12 @@ impl Tx<'_> {
     /// Returns a new id: the current time, or one more than the last id, so that ids grow in commit order even if the clock is
     /// set back.
     pub(super) fn next_id(&self) -> engine::Result<Ulid> {
-        let last = match self.last_id.get() {
-            Some(last) => last,
-            None => {
-                let stored = self.meta(LAST_ID_KEY)?;
-                let stored = stored.and_then(|text| Ulid::from_string(&text).ok());
-                stored.unwrap_or(Ulid::nil())
-            }
+        let last = if let Some(last) = self.last_id.get() {
+            last
+        } else {
+            let stored = self.meta(LAST_ID_KEY)?;
+            let stored = stored.and_then(|text| Ulid::from_string(&text).ok());
+            stored.unwrap_or(Ulid::nil())
         };
         let fresh = Ulid::from_parts(
             u64::try_from(self.now.wall_ms).unwrap_or(0),

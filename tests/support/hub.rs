@@ -34,16 +34,38 @@ impl Hub {
         Self::spawn(command, world.home(), arguments)
     }
 
+    /// Starts a hub whose mesh is in a schema of a server.
+    #[track_caller]
+    pub(crate) fn start_on(world: &World, store: &str) -> Self {
+        let command = world.command(program("claude-mesh"), &world.home());
+        Self::spawn_with(
+            command,
+            world.home(),
+            HubStore::Server(store.to_owned()),
+            &[],
+        )
+    }
+
     /// Starts a hub by a command with the environment of any home.
     #[track_caller]
-    pub(crate) fn spawn(mut command: Command, home: PathBuf, arguments: &[&str]) -> Self {
+    pub(crate) fn spawn(command: Command, home: PathBuf, arguments: &[&str]) -> Self {
+        let store = HubStore::of(&home);
+        Self::spawn_with(command, home, store, arguments)
+    }
+
+    #[track_caller]
+    fn spawn_with(
+        mut command: Command,
+        home: PathBuf,
+        store: HubStore,
+        arguments: &[&str],
+    ) -> Self {
         let default: &[&str] = if arguments.contains(&"--addr") {
             &[]
         } else {
             &["--addr", "127.0.0.1:0"]
         };
         let log = std::fs::File::create(home.join("hub-stderr.log")).unwrap();
-        let store = HubStore::of(&home);
         let mut process = command
             .arg("serve")
             .args(store.arguments())

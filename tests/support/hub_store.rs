@@ -1,5 +1,6 @@
 //! Where the mesh of a hub under test is: in the file of its home, or on the PostgreSQL server that
 //! `CLAUDE_MESH_TEST_POSTGRES` names, if `CLAUDE_MESH_TEST_HUB_STORE` is `postgres`.
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,7 +31,10 @@ impl HubStore {
         let server = std::env::var("CLAUDE_MESH_TEST_POSTGRES").expect("the URL of a server");
         // Each home has a schema of its own; a temporary name is unique only with its case.
         let name = home.to_string_lossy();
-        let schema: String = name.bytes().map(|byte| format!("{byte:x}")).collect();
+        let mut schema = String::new();
+        for byte in name.bytes() {
+            write!(schema, "{byte:x}").unwrap();
+        }
         let schema = &schema[schema.len().saturating_sub(40)..];
         Self::Server(format!("{server}?schema=hub_{schema}"))
     }

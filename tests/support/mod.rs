@@ -22,13 +22,19 @@ mod other_host;
 pub(crate) mod private_mounts;
 mod process;
 mod refusal;
+#[cfg(feature = "remote")]
+mod relay;
+#[cfg(feature = "remote")]
+mod scripted_server;
 mod session;
 mod shared;
+#[cfg(feature = "remote")]
+mod two_networks;
 mod world;
 
 pub(crate) use self::calls::*;
 #[cfg(feature = "postgres")]
-pub(crate) use self::engine::{PostgresServer, ServedMesh};
+pub(crate) use self::engine::PostgresServer;
 #[cfg(feature = "hub")]
 pub(crate) use self::event_stream::*;
 #[cfg(feature = "remote")]
@@ -46,6 +52,12 @@ pub(crate) use self::mesh_fixture::*;
 pub(crate) use self::other_host::*;
 pub(crate) use self::process::*;
 pub(crate) use self::refusal::*;
+#[cfg(feature = "remote")]
+pub(crate) use self::relay::*;
+#[cfg(feature = "remote")]
+pub(crate) use self::scripted_server::*;
 pub(crate) use self::session::*;
 pub(crate) use self::shared::{register, request_metadata};
+#[cfg(feature = "remote")]
+pub(crate) use self::two_networks::*;
 pub(crate) use self::world::*;

@@ -15,7 +15,7 @@ use crate::hub::host_caller::HostCaller;
 use crate::hub::hub_session::CallerSession;
 use crate::hub::log::log;
 use crate::hub::remote::body::Body;
-use crate::hub::remote::running_calls::RemoteCall;
+use crate::hub::remote_calls::RemoteCall;
 use crate::hub::request_log::LogDetail;
 use crate::mesh::{EarlierCall, GitState, HUB_ENDING, KeyedCaller};
 use crate::model::Refusal;

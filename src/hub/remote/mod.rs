@@ -7,11 +7,8 @@ mod body;
 mod call;
 mod ended_call;
 mod replies;
-mod running_calls;
 mod stream;
 mod verbs;
-
-pub(super) use running_calls::RemoteCalls;
 
 use std::sync::Arc;
 

@@ -12,6 +12,10 @@
 //! `IS NOT DISTINCT FROM`. Where few words differ, the client of the server
 //! translates them. Statements of which no common form exists
 //! (full-text search, what is about files) ask [`Transaction::file`].
+#![cfg_attr(
+    not(feature = "postgres"),
+    allow(dead_code, reason = "only a database server needs all of it")
+)]
 
 pub(super) mod error;
 mod params;

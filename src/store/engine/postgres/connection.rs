@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio_postgres::error::Severity;
 use tokio_postgres::{Client, SimpleQueryMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -21,10 +22,11 @@ use super::runtime::ConnectionRuntime;
 use super::schema::{LOCK_CLASS, MeshSchema, enter};
 use super::tls;
 use super::transaction::PostgresTransaction;
+use crate::platform::clock::monotonic_ms;
 use crate::platform::{Clock, Fault, FaultKind};
 
 /// A connection that was not used for so long may be lost, and its clock may have moved: the next query begins with a look.
-const IDLE: Duration = Duration::from_secs(1);
+const IDLE_MS: i64 = 1_000;
 /// How many statements a connection keeps prepared.
 const STATEMENTS_MAX: usize = 512;
 /// A timeout of the server that is practically none.
@@ -37,6 +39,8 @@ pub(super) struct PreparedStatement {
     pub(super) columns: Arc<[String]>,
     /// The names of its values by their numbers.
     pub(super) names: Vec<String>,
+    /// Whether it only reads.
+    pub(super) is_query: bool,
 }
 
 /// A connection.
@@ -49,8 +53,8 @@ pub(in crate::store) struct PostgresConnection {
     tls: Option<MakeRustlsConnect>,
     clock: DatabaseClock,
     statements: RefCell<HashMap<String, Arc<PreparedStatement>>>,
-    /// When the server was last heard.
-    last_answer: Cell<Instant>,
+    /// When the server has last answered, by the monotonic clock.
+    last_answer_ms: Cell<i64>,
 }
 
 impl fmt::Debug for PostgresConnection {
@@ -83,7 +87,7 @@ impl PostgresConnection {
             tls,
             clock,
             statements: RefCell::default(),
-            last_answer: Cell::new(Instant::now()),
+            last_answer_ms: Cell::new(monotonic_ms()),
         })
     }
 
@@ -94,7 +98,7 @@ impl PostgresConnection {
         F::Output: Send,
     {
         let output = self.runtime.wait(future);
-        self.last_answer.set(Instant::now());
+        self.last_answer_ms.set(monotonic_ms());
         output
     }
 
@@ -113,6 +117,7 @@ impl PostgresConnection {
             columns: columns.map(|column| column.name().to_owned()).collect(),
             statement,
             names: translation.names,
+            is_query: sql.trim_start().starts_with("SELECT"),
         });
         let mut statements = self.statements.borrow_mut();
         if statements.len() >= STATEMENTS_MAX {
@@ -120,6 +125,15 @@ impl PostgresConnection {
         }
         statements.insert(sql.to_owned(), Arc::clone(&prepared));
         Ok(prepared)
+    }
+
+    /// Connects again if the server has ended the connection, as far as that has arrived here.
+    fn reconnect_if_lost(&mut self) -> Result<()> {
+        self.runtime.receive();
+        if self.client.is_closed() {
+            self.reconnect()?;
+        }
+        Ok(())
     }
 
     /// Connects again. Nothing of an operation is lost by that: it has not begun.
@@ -134,13 +148,11 @@ impl PostgresConnection {
 
     /// Sends statements, on a new connection if this one is lost.
     fn send_first(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
-        if self.client.is_closed() {
-            self.reconnect()?;
-        }
+        self.reconnect_if_lost()?;
         let client = Arc::clone(&self.client);
         match self.wait(client.simple_query(sql)) {
             Ok(answer) => Ok(answer),
-            Err(error) if error.as_db_error().is_none() => {
+            Err(error) if is_connection_lost(&error) => {
                 self.reconnect()?;
                 let client = Arc::clone(&self.client);
                 self.wait(client.simple_query(sql))
@@ -194,8 +206,8 @@ impl PostgresConnection {
 
     /// Asks for the time, if the connection was idle; it is also seen whether it is lost.
     fn look_after_idle(&mut self) -> Result<()> {
-        if self.last_answer.get().elapsed() < IDLE && !self.client.is_closed() {
-            return Ok(());
+        if monotonic_ms() - self.last_answer_ms.get() < IDLE_MS {
+            return self.reconnect_if_lost();
         }
         let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
         for message in self.send_first(sql)? {
@@ -216,6 +228,14 @@ impl PostgresConnection {
         });
         number.ok_or_else(EngineError::no_row)
     }
+}
+
+/// Returns whether the server has ended the connection, or it was lost on the way.
+fn is_connection_lost(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_none_or(|reported| {
+        let severity = reported.parsed_severity();
+        matches!(severity, Some(Severity::Fatal | Severity::Panic))
+    })
 }
 
 /// Opens a connection to a mesh.

@@ -58,6 +58,16 @@ pub(super) fn unusable(
     })
 }
 
+/// Returns the error of a connection that the server closes at once.
+pub(super) fn closed(location: &PostgresLocation) -> EngineError {
+    let problem = "the server has closed the connection";
+    unusable(
+        location,
+        FaultKind::Other,
+        (problem, "look into the log of the server"),
+    )
+}
+
 /// Returns the error of a commit whose outcome is not known.
 pub(super) fn lost_commit(
     location: &PostgresLocation,
@@ -147,7 +157,7 @@ fn describe_connection(location: &PostgresLocation, error: &tokio_postgres::Erro
     let text = with_cause(error);
     let is_network = error
         .source()
-        .is_none_or(|cause| cause.is::<std::io::Error>());
+        .is_none_or(<dyn std::error::Error>::is::<std::io::Error>);
     if !is_network && !location.has_password() {
         return (
             FaultKind::Permission,

@@ -18,15 +18,12 @@ pub(super) async fn open(
     tls: Option<&MakeRustlsConnect>,
 ) -> Result<(Client, Messages), Error> {
     let config = location.config();
-    match tls {
-        Some(tls) => {
-            let (client, connection) = config.connect(tls.clone()).await?;
-            Ok((client, messages(connection)))
-        }
-        None => {
-            let (client, connection) = config.connect(NoTls).await?;
-            Ok((client, messages(connection)))
-        }
+    if let Some(tls) = tls {
+        let (client, connection) = config.connect(tls.clone()).await?;
+        Ok((client, messages(connection)))
+    } else {
+        let (client, connection) = config.connect(NoTls).await?;
+        Ok((client, messages(connection)))
     }
 }
 

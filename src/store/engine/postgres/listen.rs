@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::failure::{connect_failure, failure};
+use super::failure::{closed, connect_failure, failure};
 use super::link::{self, Messages};
 use super::location::PostgresLocation;
 use super::runtime::ConnectionRuntime;
@@ -26,7 +26,8 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(100);
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(5);
 
-type Outcome = std::result::Result<(), tokio_postgres::Error>;
+/// Why nothing is received any more; `None` if the server has closed the connection.
+type Lost = Option<tokio_postgres::Error>;
 
 /// Counts the commits that this process has made or heard of. It is shared by a listener and the connections of a mesh.
 #[derive(Debug, Clone, Default)]
@@ -137,7 +138,13 @@ impl Ear {
             }
         };
         let first = self.subscribe(&client, &mut messages).await;
-        let first = first.map_err(|error| failure(&self.location, error).into_fault());
+        let first = first.map_err(|lost| {
+            let error = match lost {
+                Some(error) => failure(&self.location, error),
+                None => closed(&self.location),
+            };
+            error.into_fault()
+        });
         let is_listening = first.is_ok();
         self.changes.set_listening(is_listening);
         let _ = ready.send(first);
@@ -153,7 +160,7 @@ impl Ear {
             sleep(pause).await;
             pause = (pause * 2).min(RECONNECT_PAUSE_MAX);
             lost = async {
-                let (client, mut messages) = self.open().await?;
+                let (client, mut messages) = self.open().await.map_err(Some)?;
                 self.subscribe(&client, &mut messages).await?;
                 self.changes.set_listening(true);
                 pause = RECONNECT_PAUSE_MIN;
@@ -169,7 +176,11 @@ impl Ear {
         link::open(&self.location, self.tls.as_ref()).await
     }
 
-    async fn subscribe(&self, client: &Client, messages: &mut Messages) -> Outcome {
+    async fn subscribe(
+        &self,
+        client: &Client,
+        messages: &mut Messages,
+    ) -> std::result::Result<(), Lost> {
         self.while_answering(messages, async {
             let channel = schema::channel(client, &self.location).await?;
             client.batch_execute(&format!("LISTEN {channel}")).await
@@ -178,15 +189,17 @@ impl Ear {
     }
 
     /// Receives notifications until the connection is lost.
-    async fn receive(&self, client: &Client, messages: &mut Messages) -> Outcome {
+    async fn receive(
+        &self,
+        client: &Client,
+        messages: &mut Messages,
+    ) -> std::result::Result<(), Lost> {
         loop {
-            let look_at = Instant::now() + LOOK_INTERVAL;
-            while let Ok(message) = tokio::time::timeout_at(look_at, messages.next()).await {
-                match message {
-                    None => return Ok(()),
-                    Some(message) => self.notice(&message?),
-                }
-            }
+            let interval = async {
+                sleep(LOOK_INTERVAL).await;
+                Ok(())
+            };
+            self.while_answering(messages, interval).await?;
             let look = self.while_answering(messages, client.batch_execute("SELECT 1"));
             match timeout(LOOK_TIMEOUT, look).await {
                 Ok(outcome) => outcome?,
@@ -195,20 +208,20 @@ impl Ear {
         }
     }
 
-    /// Waits for an answer; a connection works only while its messages are read.
+    /// Waits for an answer; a connection works only while its messages are read. A connection that ends meanwhile ends the
+    /// wait.
     async fn while_answering(
         &self,
         messages: &mut Messages,
-        answer: impl Future<Output = Outcome>,
-    ) -> Outcome {
+        answer: impl Future<Output = std::result::Result<(), tokio_postgres::Error>>,
+    ) -> std::result::Result<(), Lost> {
         tokio::pin!(answer);
         loop {
             tokio::select! {
-                outcome = &mut answer => return outcome,
+                outcome = &mut answer => return Ok(outcome?),
                 message = messages.next() => match message {
                     Some(message) => self.notice(&message?),
-                    // The answer will say that the connection is closed.
-                    None => return answer.await,
+                    None => return Err(None),
                 },
             }
         }

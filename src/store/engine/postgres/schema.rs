@@ -14,7 +14,7 @@ const CREATION_LOCK: i32 = 0;
 const SERVER_VERSION_MIN: i32 = 150_000;
 /// The value of `application` in `meta`.
 const APPLICATION: &str = "claude-mesh";
-/// What the statements of the schema name the schema of pg_trgm.
+/// What the statements of the schema name the schema of `pg_trgm`.
 const PG_TRGM: &str = "PG_TRGM";
 
 /// A change of the schema, with the version that it leads to.
@@ -161,7 +161,7 @@ async fn create(client: &Client, location: &PostgresLocation) -> Result<()> {
     client.batch_execute(&versions).await.map_err(failed)
 }
 
-/// Returns the quoted name of the schema that has pg_trgm; installs it if it is missing.
+/// Returns the quoted name of the schema that has `pg_trgm`; installs it if it is missing.
 async fn schema_of_trigrams(client: &Client, location: &PostgresLocation) -> Result<String> {
     let sql = "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm'";
     let find = async || {

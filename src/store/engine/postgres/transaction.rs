@@ -21,8 +21,6 @@ use super::values::{ReceivedValue, SentValue, sent_values};
 const PENDING_MAX: usize = 24;
 /// A payload of NOTIFY has less than 8000 bytes.
 const PAYLOAD_BYTES_MAX: usize = 7_900;
-/// How often the runtime gets to send what nobody waits for.
-const FLUSHING_YIELDS: usize = 3;
 
 type PendingStatement = Pin<Box<dyn Future<Output = std::result::Result<u64, Error>> + Send>>;
 
@@ -127,12 +125,9 @@ impl<'a> PostgresTransaction<'a> {
             return;
         }
         let client = Arc::clone(&self.connection.client);
-        self.connection.runtime.wait(async {
-            tokio::spawn(async move { client.batch_execute(sql).await });
-            for _ in 0..FLUSHING_YIELDS {
-                tokio::task::yield_now().await;
-            }
-        });
+        self.connection
+            .runtime
+            .begin(async move { drop(client.batch_execute(sql).await) });
     }
 }
 
@@ -150,6 +145,9 @@ impl ServedTransaction for PostgresTransaction<'_> {
 
     fn query(&self, sql: &str, values: Values<'_>) -> Result<Vec<ServedRow>> {
         let (prepared, values) = self.prepare(sql, &values)?;
+        if !prepared.is_query {
+            self.has_changes.set(true);
+        }
         let client = &self.connection.client;
         let rows = self.send(async {
             client

@@ -11,7 +11,7 @@ type Calls = HashMap<(SessionId, String), Weak<Turns>>;
 
 /// All calls that run in a hub.
 #[derive(Default)]
-pub(in crate::hub) struct RemoteCalls(Mutex<Calls>);
+pub(super) struct RemoteCalls(Mutex<Calls>);
 
 /// The calls with the same key: one of them runs at a time.
 struct Turns {
@@ -22,7 +22,7 @@ struct Turns {
 /// A call that runs, or waits for its turn.
 pub(super) struct RemoteCall {
     turns: Arc<Turns>,
-    _turn: Option<OwnedMutexGuard<()>>,
+    turn_guard: Option<OwnedMutexGuard<()>>,
 }
 
 impl RemoteCalls {
@@ -39,7 +39,10 @@ impl RemoteCalls {
             calls.insert(id, Arc::downgrade(&turns));
             turns
         });
-        RemoteCall { turns, _turn: None }
+        RemoteCall {
+            turns,
+            turn_guard: None,
+        }
     }
 
     /// Cancels the calls with that key, and waits until they have ended.
@@ -60,7 +63,7 @@ impl RemoteCalls {
 impl RemoteCall {
     /// Waits until no other call with its key runs.
     pub(super) async fn in_turn(mut self) -> Self {
-        self._turn = Some(Arc::clone(&self.turns.turn).lock_owned().await);
+        self.turn_guard = Some(Arc::clone(&self.turns.turn).lock_owned().await);
         self
     }
 
