@@ -1,7 +1,7 @@
 //! Access keys of the hub: verified, expired, revoked, rotated; sign-in links of its board; requests that are repeated.
 use std::time::Duration;
 
-use claude_mesh::mesh::{IdempotencyOutcome, IdempotentRequest, KeyDraft, Mesh};
+use claude_mesh::mesh::{EarlierCall, KeyDraft, KeyedCaller, Mesh};
 use claude_mesh::model::access_key::{AccessKey, KeyHolder, KeyProblem, KeyScope, LinkProblem};
 use claude_mesh::model::{Error, PeerKind, PeerName, Refusal};
 use claude_mesh::platform::id::KeyId;
@@ -267,12 +267,12 @@ fn board_link_expires_after_a_minute() {
     assert_eq!(refused.unwrap_err(), LinkProblem::Unknown);
 }
 
-fn request(key: KeyId, content: &[u8]) -> IdempotentRequest<'_> {
-    IdempotentRequest {
-        key,
-        idempotency_key: "once",
-        content,
-    }
+/// Carries out a call that names an idempotency key and changes something.
+fn carry_out(mesh: &mut Mesh, key: KeyId, content: u8) -> claude_mesh::model::Result<()> {
+    mesh.begin_call(KeyedCaller::access_key(key), ("once", [content; 32]));
+    let changed = mesh.touch_key(key);
+    mesh.end_call();
+    changed
 }
 
 #[test]
@@ -280,26 +280,34 @@ fn repeated_request_gets_the_result_of_the_first() {
     let fixture = MeshFixture::new();
     let mut mesh = fixture.mesh();
     let [ada, bo] = ["ada", "bo"].map(|name| mesh.create_key(&draft(name)).unwrap().1.id);
-    let begin = |key, content: &str| {
-        let outcome = fixture
-            .mesh()
-            .begin_idempotent(&request(key, content.as_bytes()));
-        outcome.unwrap()
+    let find = |key, content: u8| {
+        let call = ("once", [content; 32]);
+        let caller = KeyedCaller::access_key(key);
+        fixture.mesh().find_earlier_call(caller, call).unwrap()
     };
-    assert_eq!(begin(ada, "a"), IdempotencyOutcome::New);
-    let since_ms = 1_800_000_000_000;
-    assert_eq!(begin(ada, "a"), IdempotencyOutcome::Running { since_ms });
-    assert_eq!(begin(ada, "b"), IdempotencyOutcome::OtherRequest);
-    assert_eq!(begin(bo, "b"), IdempotencyOutcome::New, "a key of its own");
-    mesh.complete_idempotent(ada, "once", (201, "{}")).unwrap();
-    mesh.abandon_idempotent(ada, "once").unwrap();
-    let completed = IdempotencyOutcome::Completed {
-        status: 201,
+    let complete = |key, content: u8, status: u16| {
+        let (caller, call) = (KeyedCaller::access_key(key), ("once", [content; 32]));
+        let completed = fixture
+            .mesh()
+            .complete_successful_call(caller, call, (status, "{}"));
+        completed.unwrap();
+    };
+    let completed = |status| EarlierCall::Completed {
+        status,
         response: "{}".into(),
     };
-    assert_eq!(begin(ada, "a"), completed);
-    mesh.abandon_idempotent(bo, "once").unwrap();
-    assert_eq!(begin(bo, "c"), IdempotencyOutcome::New, "abandoned");
+    assert_eq!(find(ada, 1), EarlierCall::None);
+    carry_out(&mut mesh, ada, 1).unwrap();
+    let questions = vec![];
+    assert_eq!(find(ada, 1), EarlierCall::Stored { questions });
+    assert_eq!(find(ada, 2), EarlierCall::OtherCall);
+    assert_eq!(find(bo, 2), EarlierCall::None, "a key of its own");
+    assert!(carry_out(&mut mesh, ada, 1).is_err(), "it is done once");
+    complete(ada, 2, 500);
+    complete(ada, 1, 201);
+    assert_eq!(find(ada, 1), completed(201), "another has its own result");
+    complete(bo, 3, 200);
+    assert_eq!(find(bo, 3), completed(200), "it had nothing to change");
 }
 
 #[test]
@@ -307,23 +315,18 @@ fn result_of_a_request_is_kept_for_a_day() {
     let fixture = MeshFixture::new();
     let mut mesh = fixture.mesh();
     let key = mesh.create_key(&draft("ada")).unwrap().1.id;
-    mesh.begin_idempotent(&request(key, b"a")).unwrap();
-    mesh.complete_idempotent(key, "once", (200, "1")).unwrap();
+    let find = |content: u8| {
+        let (caller, call) = (KeyedCaller::access_key(key), ("once", [content; 32]));
+        fixture.mesh().find_earlier_call(caller, call).unwrap()
+    };
+    carry_out(&mut mesh, key, 1).unwrap();
     fixture.clock.advance_ms(DAY_MS);
-    let outcome = mesh.begin_idempotent(&request(key, b"b")).unwrap();
-    assert_eq!(outcome, IdempotencyOutcome::OtherRequest);
+    assert_eq!(find(2), EarlierCall::OtherCall);
     assert_eq!(mesh.sweep().unwrap().requests, 0);
     fixture.clock.advance_ms(1);
-    let outcome = mesh.begin_idempotent(&request(key, b"b")).unwrap();
-    assert_eq!(outcome, IdempotencyOutcome::New);
+    assert_eq!(find(2), EarlierCall::None);
+    carry_out(&mut mesh, key, 2).unwrap();
+    assert_eq!(find(1), EarlierCall::OtherCall);
     fixture.clock.advance_ms(2 * DAY_MS);
     assert_eq!(mesh.sweep().unwrap().requests, 1);
-    let long = "x".repeat(256);
-    for bad in ["", &long] {
-        let bad = IdempotentRequest {
-            idempotency_key: bad,
-            ..request(key, b"a")
-        };
-        assert!(mesh.begin_idempotent(&bad).is_err());
-    }
 }

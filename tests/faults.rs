@@ -14,33 +14,8 @@ use crate::support::fault_reports::{
     EVENTS, HOOK_TIME_LIMIT, assert_all_tools_refuse, assert_hooks_print_nothing,
     assert_intact_and_empty, assert_server_responds, assert_storage_refusal, hook_payload,
 };
-use crate::support::skip;
-use crate::support::{ProcessOutput, Session, World, program, wait_until};
-
-/// Returns how this user gets private mounts, or `None` after reporting why the calling test is skipped.
-fn private_mount_command(what: &str) -> Option<&'static str> {
-    let works = |how: &&&str| {
-        let script = format!("{how} sh -c 'mount -t tmpfs -o size=300k tmpfs /mnt'");
-        let tried = Command::new("sh")
-            .args(["-c", &script])
-            .stderr(Stdio::null())
-            .status();
-        tried.is_ok_and(|status| status.success())
-    };
-    let found = ["unshare -m", "unshare -Urm"].iter().find(works).copied();
-    if found.is_none() {
-        skip(
-            what,
-            "this user may not mount anything, not even in a namespace of its own",
-        );
-    }
-    found
-}
-
-/// Returns a script that runs `inner` with private mounts in the same process.
-fn with_mounts(how: &str, inner: &str) -> String {
-    format!("exec {how} /bin/sh -c '{inner}'")
-}
+use crate::support::private_mounts::{private_mount_command, with_mounts};
+use crate::support::{ProcessOutput, Session, World, program, skip, wait_until};
 
 #[test]
 fn full_disk_refuses_a_question_until_space_is_freed() {

@@ -1,7 +1,9 @@
 //! Server-sent events of the hub, over real sockets.
-use claude_mesh::mesh::{JoinRequest, Mesh, ProjectEvent, SessionHandle};
-use claude_mesh::model::PeerKind;
-use claude_mesh::model::access_key::KeyScope;
+use std::time::Duration;
+
+use claude_mesh::mesh::{JoinRequest, KeyDraft, Mesh, ProjectEvent, SessionHandle};
+use claude_mesh::model::access_key::{KeyHolder, KeyScope};
+use claude_mesh::model::{PeerKind, PeerName};
 use claude_mesh::platform::process;
 use serde_json::{Value, json};
 
@@ -257,6 +259,33 @@ fn revoked_key_ends_its_streams_only() {
     writer.emit("project.secret", &json!({}));
     stream.expect_end("unauthorized");
     other_stream.expect("project.secret");
+}
+
+#[test]
+fn expired_key_ends_its_streams_and_gets_no_more_events() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let mut writer = Writer::new(&hub);
+    let draft = KeyDraft {
+        holder: KeyHolder::Peer(PeerName::parse_chosen("reader").unwrap()),
+        scope: KeyScope::Read,
+        project: None,
+        lifetime: Some(Duration::from_secs(2)),
+    };
+    let (key, _) = hub.mesh().create_key(&draft).unwrap();
+    let mut stream = EventStream::open(&hub, PROJECT_EVENTS, &key);
+    writer.emit("project.public", &json!({}));
+    stream.expect("project.public");
+    wait_until("the key has expired", || {
+        hub.get("/v1/peers", &key).0 == 401
+    });
+    writer.emit("project.secret", &json!({}));
+    let frame = stream.next_event();
+    assert_eq!(
+        (frame.event.as_str(), &frame.data["reason"]),
+        ("end", &json!("unauthorized"))
+    );
+    assert_eq!(stream.next(), None);
 }
 
 /// Returns whether the session of the person at the hub can be asked; `None` if there is none.

@@ -212,6 +212,30 @@ fn board_starts_a_hub_and_its_link_signs_in() {
 }
 
 #[test]
+fn log_of_a_hub_in_the_background_is_kept_small() {
+    let world = World::new();
+    let old = format!("{}\n", "x".repeat(1023)).repeat(1025);
+    let log = world.write(".claude-mesh/hub.log", &old);
+    let folder = log.parent().unwrap();
+    std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700)).unwrap();
+    let started = world.cli(&world.home(), &["board", "--print", "--json"]);
+    assert_eq!(started.code, Some(0), "{started:?}");
+    let record = record(&world);
+    let _hub = BackgroundHub(i32::try_from(record["pid"].as_i64().unwrap()).unwrap());
+    let url = format!("{}/v1/messages", record["url"].as_str().unwrap());
+    let key = format!("Bearer {}", record["key"].as_str().unwrap());
+    let request = ureq::post(&url).header("Authorization", &key);
+    let request = request.header("Content-Type", "application/json");
+    let posted = request.send(r#"{"to":"*","body":"hello"}"#).unwrap();
+    assert_eq!(posted.status().as_u16(), 201);
+    let content = || std::fs::read_to_string(&log).unwrap_or_default();
+    wait_until("it is logged", || content().contains("POST /v1/messages"));
+    assert!(content().len() < 1024, "{}", content());
+    let kept = std::fs::read_to_string(folder.join("hub.log.1")).unwrap();
+    assert!(kept.starts_with(&old), "nothing of the old file is lost");
+}
+
+#[test]
 fn browser_gets_the_link_by_a_private_file() {
     let mut world = World::new();
     let hub = Hub::start(&world);

@@ -153,6 +153,18 @@ mod hub_errors;
 #[cfg(feature = "hub")]
 mod hub_lifecycle;
 
+/// The hub when its database is read-only or locked.
+#[cfg(feature = "hub")]
+mod hub_storage;
+
+/// Requests to the hub that name an idempotency key, when the hub is killed or the client vanishes.
+#[cfg(feature = "hub")]
+mod hub_idempotency;
+
+/// The hub under load that it must bound: slow bodies, very many wrong keys.
+#[cfg(feature = "hub")]
+mod hub_bounds;
+
 /// The hub against programs that must not get in.
 #[cfg(feature = "hub")]
 mod hub_security;

@@ -155,6 +155,7 @@ pub(super) fn serve(args: &ServeArgs, json: bool) -> CommandResult {
             requests_per_10_seconds: args.rate,
         },
         idle_exit: args.idle_exit,
+        detached: args.detached,
         #[cfg(feature = "postgres")]
         store: args.store.location()?,
     };

@@ -70,6 +70,17 @@ impl ApiError {
         Self::new(status, "rate_limited", message, hint).retry_after(seconds.max(1))
     }
 
+    /// Refuses a request whose handler failed in a way that nobody expects.
+    pub(super) fn internal() -> Self {
+        let message = "the request failed in the hub";
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "storage",
+            message,
+            "See hub.log.",
+        )
+    }
+
     pub(super) fn body_too_large(bytes_max: usize) -> Self {
         let message = format!("the body of a request has {bytes_max} bytes at most");
         let hint = "Put a long text into a file and name that file.";

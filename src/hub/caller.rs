@@ -11,7 +11,7 @@ use crate::hub::host_caller::HostCaller;
 use crate::hub::hub_mesh::HubMesh;
 use crate::hub::hub_session::{CallerSession, Speaker};
 use crate::hub::state::Hub;
-use crate::mesh::StopReason;
+use crate::mesh::{KeyedCaller, StopReason};
 use crate::model::Result;
 use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
 use crate::platform::Moment;
@@ -43,7 +43,7 @@ pub(super) struct Caller {
 
 /// A call that is carried out once.
 struct CallMark {
-    host: String,
+    caller: KeyedCaller,
     key: String,
     request_hash: [u8; 32],
     recorded: AtomicBool,
@@ -61,17 +61,12 @@ impl Caller {
         mesh: Arc<HubMesh>,
         key: AccessKey,
     ) -> std::result::Result<Self, ApiError> {
-        let speaker = match &key.holder {
-            KeyHolder::Board => Speaker::Person,
-            KeyHolder::Peer(_) if key.scope == KeyScope::Admin => Speaker::Person,
-            KeyHolder::Peer(name) => Speaker::Peer(name.clone()),
-            KeyHolder::Host(_) => {
-                return Err(ApiError::forbidden(
-                    "the key of a host speaks for no peer; it is for /v1/remote",
-                    "Use the key of a peer.",
-                ));
-            }
-        };
+        let speaker = Speaker::of(&key).ok_or_else(|| {
+            ApiError::forbidden(
+                "the key of a host speaks for no peer; it is for /v1/remote",
+                "Use the key of a peer.",
+            )
+        })?;
         let home = hub.settings().mesh_home.to_string_lossy();
         let folder = key.project.as_deref().unwrap_or(&home);
         let session = mesh.session(&speaker, folder).await?;
@@ -105,7 +100,7 @@ impl Caller {
     pub(super) fn marked(&self, idempotency_key: &str, request_hash: [u8; 32]) -> Self {
         Self {
             mark: Some(Arc::new(CallMark {
-                host: self.key.holder.name().to_owned(),
+                caller: self.keyed_caller(),
                 key: idempotency_key.to_owned(),
                 request_hash,
                 recorded: AtomicBool::new(false),
@@ -163,6 +158,14 @@ impl Caller {
         Ok((tool.handler)(arguments)?)
     }
 
+    /// Returns whose the idempotency keys of its calls are.
+    pub(super) fn keyed_caller(&self) -> KeyedCaller {
+        match &self.key.holder {
+            KeyHolder::Host(name) => KeyedCaller::host(name),
+            KeyHolder::Peer(_) | KeyHolder::Board => KeyedCaller::access_key(self.key.id),
+        }
+    }
+
     /// Runs an operation to its end.
     pub(super) async fn run(&self, operation: Operation) -> Result<Value> {
         let _in_use = CallGuard::begin(self);
@@ -198,7 +201,7 @@ impl AsyncCaller for Caller {
                 return operation.step(&mut call);
             };
             call.mesh
-                .begin_call(&mark.host, (&mark.key, mark.request_hash));
+                .begin_call(mark.caller, (&mark.key, mark.request_hash));
             let step = operation.step(&mut call);
             // A step that is repeated after its first transaction is not recorded again.
             if call.mesh.end_call() {

@@ -1,6 +1,7 @@
 //! Sends the events of a mesh to a client as they happen: server-sent events, resumed by the number of the last event.
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Query, Request, State};
@@ -22,6 +23,7 @@ use crate::mesh::EventLogPage;
 use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
 use crate::model::event::{EventFilter, EventPatterns};
 use crate::model::{Refusal, Result};
+use crate::platform::Moment;
 
 /// Events that a stream reads from the log at once. Few, because a client that does not read holds them in memory.
 const PAGE_EVENTS: usize = 16;
@@ -193,6 +195,15 @@ impl Listening {
     }
 }
 
+/// Waits until a key expires.
+async fn expiry(key: &AccessKey, now: Moment) {
+    let Some(expires_at_ms) = key.expires_at_ms else {
+        return std::future::pending().await;
+    };
+    let left_ms = u64::try_from(expires_at_ms - now.wall_ms).unwrap_or(0);
+    tokio::time::sleep(Duration::from_millis(left_ms)).await;
+}
+
 impl Drop for Listening {
     fn drop(&mut self) {
         self.session.touch(&self.mesh.now());
@@ -287,10 +298,15 @@ impl Listener {
 
     /// Waits for the next frame of the feed.
     async fn receive(&mut self) -> Option<Bytes> {
+        let expired = expiry(&self.key, self.mesh.now());
         let frame = tokio::select! {
             frame = self.subscription.frames.recv() => frame,
             _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+            () = expired => return None,
         };
+        if self.key.problem(self.mesh.now().wall_ms).is_some() {
+            return None;
+        }
         match frame {
             Ok(frame) => self.take_frame(&frame).await,
             Err(RecvError::Lagged(_) | RecvError::Closed) => {

@@ -10,7 +10,7 @@ use crate::hub::hub_session::{CallerSession, HubSession, RemoteClient, Speaker};
 use crate::hub::known_state::KnownState;
 use crate::hub::mesh_listener::MeshListener;
 use crate::hub::mesh_pool::{MeshPool, MeshSource};
-use crate::mesh::{JoinRequest, Mesh, RemoteJoined};
+use crate::mesh::{JoinRequest, Mesh, RemoteJoined, SessionHandle};
 use crate::model::access_key::{AccessKey, KeyProblem};
 use crate::model::{PeerKind, Refusal, Result};
 use crate::platform::id::{SessionId, WaitId};
@@ -100,7 +100,9 @@ impl HubMesh {
         let began_ms = self.now().monotonic_ms;
         loop {
             let attempt = |mesh: &mut Mesh| {
-                mesh.reopen_if_replaced()?;
+                if mesh.reopen_if_replaced()? {
+                    *self.known_state() = KnownState::default();
+                }
                 operation(mesh)
             };
             match self.pool.run(attempt).await {
@@ -117,7 +119,8 @@ impl HubMesh {
         &self,
         text: &str,
     ) -> Result<std::result::Result<AccessKey, KeyProblem>> {
-        self.with_mesh(|mesh| self.known_state().verify_key(mesh, text))
+        let session_of = |key: &AccessKey| self.sessions().get(&Speaker::of(key)?)?.id();
+        self.with_mesh(|mesh| self.known_state().verify_key(mesh, text, session_of))
             .await
     }
 
@@ -187,16 +190,11 @@ impl HubMesh {
         if session.has_left() {
             return Err(Refusal::conflict("its program has ended the session").into());
         }
-        let replaced = mesh.reopen_if_replaced()?;
-        if !replaced && let Ok(handle) = session.handle() {
-            if self.known_state().is_registered(handle.session) {
-                // A board that begins to listen takes the lock here.
-                return session.set_handle(handle, mesh.doorbells());
-            }
-            if let Some(handle) = mesh.refresh(&handle)? {
-                self.known_state().add_session(handle.session);
-                return session.set_handle(handle, mesh.doorbells());
-            }
+        if let Ok(handle) = session.handle()
+            && let Some(handle) = self.refresh(mesh, &handle)?
+        {
+            // A board that begins to listen takes the lock here.
+            return session.set_handle(handle, mesh.doorbells());
         }
         self.forget(session);
         if session.remote().is_some() {
@@ -211,6 +209,19 @@ impl HubMesh {
         session.set_handle(handle, mesh.doorbells())?;
         self.changed.notify_one();
         Ok(())
+    }
+
+    /// Returns a session as it is registered now; `None` if it has ended, or another file is in place of that with it.
+    fn refresh(&self, mesh: &mut Mesh, handle: &SessionHandle) -> Result<Option<SessionHandle>> {
+        let known = self.known_state().session(handle.session);
+        if known.is_some() {
+            return Ok(known);
+        }
+        let found = mesh.refresh(handle)?;
+        if let Some(handle) = &found {
+            self.known_state().add_session(handle.clone());
+        }
+        Ok(found)
     }
 
     fn join_request(session: &HubSession) -> JoinRequest {

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::claude_code::InboxRateLimit;
 use crate::mesh::{GitState, InboxSocketState, JoinRequest, SESSION_LEASE_MS, SessionHandle};
+use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
 use crate::model::{PeerName, Refusal, Result};
 use crate::platform::id::SessionId;
 use crate::platform::lock::{self, LockGuard};
@@ -34,6 +35,16 @@ pub(super) enum Speaker {
 }
 
 impl Speaker {
+    /// Returns as whom the requests of a key act; `None` for the key of a host, which speaks for its sessions.
+    pub(super) fn of(key: &AccessKey) -> Option<Self> {
+        match &key.holder {
+            KeyHolder::Board => Some(Self::Person),
+            KeyHolder::Peer(_) if key.scope == KeyScope::Admin => Some(Self::Person),
+            KeyHolder::Peer(name) => Some(Self::Peer(name.clone())),
+            KeyHolder::Host(_) => None,
+        }
+    }
+
     /// Returns what the session is registered as its client.
     pub(super) fn agent(&self) -> &'static str {
         match self {

@@ -1,10 +1,10 @@
 //! What a mesh was found to say about keys and sessions, for as long as nothing is committed to it: most requests need not
 //! read it again.
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::mesh::Mesh;
+use crate::mesh::{Mesh, SessionHandle};
 use crate::model::Result;
 use crate::model::access_key::{AccessKey, KeyProblem};
 use crate::platform::id::SessionId;
@@ -24,15 +24,17 @@ pub(super) struct KnownState {
     read_at_monotonic_ms: i64,
     /// By the hash of their text.
     keys: HashMap<[u8; 32], AccessKey>,
-    sessions: HashSet<SessionId>,
+    sessions: HashMap<SessionId, SessionHandle>,
 }
 
 impl KnownState {
-    /// Returns the key with that text, or why it is refused.
+    /// Returns the key with that text, or why it is refused. Reads also the session that `session_of` names: the request of
+    /// the key needs it next, and one transaction less is noticeable.
     pub(super) fn verify_key(
         &mut self,
         mesh: &mut Mesh,
         text: &str,
+        session_of: impl FnOnce(&AccessKey) -> Option<SessionId>,
     ) -> Result<std::result::Result<AccessKey, KeyProblem>> {
         self.forget_if_changed(mesh)?;
         let hash: [u8; 32] = Sha256::digest(text).into();
@@ -41,13 +43,16 @@ impl KnownState {
                 .problem(mesh.now().wall_ms)
                 .map_or_else(|| Ok(key.clone()), Err));
         }
-        let found = mesh.verify_key(text)?;
-        if let Ok(key) = &found
-            && self.keys.len() < ENTRIES_MAX
-        {
-            self.keys.insert(hash, key.clone());
-        }
-        Ok(found)
+        let found = mesh.verify_key_and_session(text, session_of)?;
+        Ok(found.map(|(key, session)| {
+            if let Some(handle) = session {
+                self.add_session(handle);
+            }
+            if self.keys.len() < ENTRIES_MAX {
+                self.keys.insert(hash, key.clone());
+            }
+            key
+        }))
     }
 
     /// Forgets what may have changed: after any commit to a file. A mesh on a server is committed to all the time, so what is
@@ -69,15 +74,15 @@ impl KnownState {
         Ok(())
     }
 
-    /// Returns whether a session was registered in the state that the last key was read in.
-    pub(super) fn is_registered(&self, session: SessionId) -> bool {
-        self.sessions.contains(&session)
+    /// Returns a session as it was registered in the state that the last key was read in; `None` if that is not known.
+    pub(super) fn session(&self, id: SessionId) -> Option<SessionHandle> {
+        self.sessions.get(&id).cloned()
     }
 
     /// Remembers that a session is registered.
-    pub(super) fn add_session(&mut self, session: SessionId) {
+    pub(super) fn add_session(&mut self, handle: SessionHandle) {
         if self.sessions.len() < ENTRIES_MAX {
-            self.sessions.insert(session);
+            self.sessions.insert(handle.session, handle);
         }
     }
 }

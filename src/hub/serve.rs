@@ -14,7 +14,7 @@ use crate::hub::connection::{Connections, HubService};
 use crate::hub::descriptor_limit;
 use crate::hub::hub_files::{self, HubFiles, HubRecord};
 use crate::hub::local_key::LocalKey;
-use crate::hub::log::log;
+use crate::hub::log::{self, log};
 use crate::hub::mesh_path::take_mesh_name;
 use crate::hub::port_owner::find_port_owner;
 use crate::hub::requests_in_use::{RequestsInUse, count_request};
@@ -47,6 +47,8 @@ pub struct ServeOptions {
     pub safety: SafetyOptions,
     /// Ends after so long without a request.
     pub idle_exit: Option<Duration>,
+    /// Whether it runs in the background: its stdout and stderr are [`log_path`](crate::hub::log_path).
+    pub detached: bool,
     /// The database server whose mesh it serves, instead of the files of its user.
     #[cfg(feature = "postgres")]
     pub store: Option<PostgresLocation>,
@@ -96,6 +98,9 @@ async fn run(
         url: hub_files::read_record(&settings.mesh_home).map(|record| record.url),
     };
     let files = HubFiles::acquire(&settings.mesh_home)?.ok_or_else(running)?;
+    if options.detached {
+        log::keep_small(hub_files::log_path(&settings.mesh_home));
+    }
     let tls = options.tls.as_ref().map(tls::acceptor).transpose()?;
     let tcp = listen(options.address).await?;
     let bound = tcp.local_addr()?;

@@ -29,8 +29,6 @@ mod connection;
 mod context;
 mod erase;
 mod event;
-#[cfg(feature = "hub")]
-mod idempotency;
 mod inbox_follow;
 mod liveness;
 mod member;
@@ -72,8 +70,6 @@ pub use erase::EraseOutcome;
 #[cfg(feature = "hub")]
 pub use event::EventLogPage;
 pub use event::{EventWait, ProjectEvent};
-#[cfg(feature = "hub")]
-pub use idempotency::{IdempotencyOutcome, IdempotentRequest, REQUEST_KEEP_MS};
 pub use inbox_follow::InboxFollower;
 pub use member::Member;
 pub use memory::forget::MemorySelector;
@@ -82,6 +78,8 @@ pub use memory::remember::{Remember, RememberOutcome};
 pub use message::list::{MessageFilter, MessageList, ReadProgress, UnmentionedMail};
 pub use message::post::{MESSAGE_TTL_SECONDS_MAX, MessageDraft, PostOutcome};
 pub use message::topic::{SubscriptionAction, TopicSubscribers};
+#[cfg(feature = "hub")]
+pub use once_mark::{KeyedCaller, REQUEST_KEEP_MS};
 #[cfg(feature = "postgres")]
 pub use open::PostgresPlace;
 pub use options::MeshOptions;

@@ -2,18 +2,22 @@
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
-use crate::mesh::context::WriteContext;
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::model::{Refusal, Result};
 use crate::platform::id::{KeyId, SessionId};
+use crate::store::StoredRequest;
+
+/// How long a call is known, in milliseconds.
+pub const REQUEST_KEEP_MS: i64 = 24 * 3600 * 1000;
 
 /// What is recorded with the first transaction of an operation.
 #[derive(Debug, Clone)]
 pub(in crate::mesh) enum OnceMark {
     /// The verb of a session with that number.
     Verb { session: SessionId, number: i64 },
-    /// The call of a tool by a session on that host that named a key.
+    /// A call that named a key.
     Call {
-        owner: KeyId,
+        caller: KeyedCaller,
         idempotency_key: String,
         request_hash: [u8; 32],
     },
@@ -25,10 +29,10 @@ impl OnceMark {
         let is_repeated = match self {
             Self::Verb { session, number } => write.tx.applied_verb(*session)? >= *number,
             Self::Call {
-                owner,
+                caller,
                 idempotency_key,
                 ..
-            } => write.tx.find_request(*owner, idempotency_key)?.is_some(),
+            } => find_kept(write.read(), *caller, idempotency_key)?.is_some(),
         };
         if is_repeated {
             return Err(Refusal::CarriedOutBefore.into());
@@ -41,11 +45,11 @@ impl OnceMark {
         match self {
             Self::Verb { session, number } => write.tx.set_applied_verb(*session, *number)?,
             Self::Call {
-                owner,
+                caller,
                 idempotency_key,
                 request_hash,
             } => {
-                let key = *owner;
+                let key = caller.id();
                 write
                     .tx
                     .insert_request(key, idempotency_key, request_hash)?;
@@ -57,10 +61,36 @@ impl OnceMark {
     }
 }
 
-/// Returns under what the idempotency keys of a host are stored: a session may end between a call and its repetition, and
-/// no access key has such an id.
-pub(in crate::mesh) fn owner_of(host: &str) -> KeyId {
-    let hash = Sha256::digest(format!("host {host}"));
-    let bytes = hash.first_chunk().expect("a hash has 32 bytes");
-    KeyId::from(Ulid(u128::from_be_bytes(*bytes)))
+/// Who named an idempotency key. Those of others are not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyedCaller(KeyId);
+
+impl KeyedCaller {
+    /// All sessions of a host: one may end between a call and its repetition. No access key has such an id.
+    pub fn host(name: &str) -> Self {
+        let hash = Sha256::digest(format!("host {name}"));
+        let bytes = hash.first_chunk().expect("a hash has 32 bytes");
+        Self(KeyId::from(Ulid(u128::from_be_bytes(*bytes))))
+    }
+
+    /// The holder of an access key, by its requests.
+    pub fn access_key(id: KeyId) -> Self {
+        Self(id)
+    }
+
+    /// Returns under which id its calls are stored.
+    pub(in crate::mesh) fn id(self) -> KeyId {
+        self.0
+    }
+}
+
+/// Returns the call with that idempotency key, of the last 24 hours.
+pub(in crate::mesh) fn find_kept(
+    read: ReadContext,
+    caller: KeyedCaller,
+    idempotency_key: &str,
+) -> Result<Option<StoredRequest>> {
+    let found = read.tx.find_request(caller.id(), idempotency_key)?;
+    let kept_since_ms = read.tx.now.wall_ms - REQUEST_KEEP_MS;
+    Ok(found.filter(|found| found.at_ms >= kept_since_ms))
 }

@@ -1,4 +1,5 @@
 //! `SessionHandle`: names the session for which an operation runs.
+use crate::mesh::context::ReadContext;
 use crate::model::{PeerKind, PeerName, Refusal, Result};
 use crate::platform::id::{PeerId, SessionId};
 use crate::store::Peer;
@@ -52,4 +53,17 @@ impl SessionHandle {
         let problem = "this run has no mailbox: it can post messages, but receives none".into();
         Err(Refusal::Unsupported { problem }.into())
     }
+}
+
+/// Returns the handle of a session as it is now; `None` if the session has ended.
+pub(in crate::mesh) fn live_handle(
+    read: ReadContext,
+    session: SessionId,
+) -> Result<Option<SessionHandle>> {
+    let found = read.tx.session(session)?;
+    let Some(live) = found.filter(|found| found.ended_at_ms.is_none()) else {
+        return Ok(None);
+    };
+    let peer = read.tx.peer(live.peer)?;
+    Ok(peer.map(|peer| SessionHandle::new(session, &peer, false)))
 }

@@ -66,19 +66,6 @@ impl Tx<'_> {
             .run(params![key, idempotency_key, status, response])
     }
 
-    /// Deletes a request that has no result.
-    pub(crate) fn delete_open_request(
-        &self,
-        key: KeyId,
-        idempotency_key: &str,
-    ) -> engine::Result<()> {
-        self.sql
-            .prepare_cached(
-                "DELETE FROM idempotency WHERE key_id = ?1 AND idempotency_key = ?2 AND status IS NULL",
-            )?
-            .run(params![key, idempotency_key])
-    }
-
     /// Records with which events a request without a result was carried out: the number of the last event before it, and that
     /// of its last.
     pub(crate) fn set_request_events(

@@ -88,6 +88,8 @@ pub use engine::postgres::{
     ChangeCounter, DatabaseClock, ExtensionState, PasswordSource, PostgresListener,
     PostgresLocation, SchemaReport, ServedMeshReport, ServerReport,
 };
+#[cfg(feature = "hub")]
+pub(crate) use idempotency::StoredRequest;
 pub use memory::Memory;
 pub(crate) use memory::{MESH_SCOPE, NewMemory};
 pub(crate) use memory_range::MemoryRange;

@@ -4,6 +4,8 @@
 //! A call begins, waits and ends in separate steps ([`ReplyPhase`]); `ask_result` builds its result.
 use schemars::JsonSchema;
 use serde::Deserialize;
+#[cfg(feature = "hub")]
+use serde_json::json;
 
 use crate::mesh::{
     AskedQuestion, IfOffline, QuestionDraft, QuestionStatus, ReplyWait, StopReason, Wait, WaitStep,
@@ -11,6 +13,8 @@ use crate::mesh::{
 use crate::model::peer::Address;
 use crate::model::{Error, QuestionState, Refusal, Result};
 use crate::platform::Moment;
+#[cfg(feature = "hub")]
+use crate::platform::id::QuestionId;
 use crate::platform::id::WaitId;
 use crate::tools::ask_result::{Awaited, EndedWait};
 use crate::tools::call::{CallContext, Operation, ProgressReport, Step, StoppableWait, ToolCall};
@@ -333,4 +337,18 @@ fn progress_report(question_statuses: &[QuestionStatus], now_ms: i64) -> Progres
         facts: format!("{facts:?}"),
         message: lines.join("; "),
     }
+}
+
+/// Returns the arguments of `await_reply` that wait for the questions that an earlier `ask_peer` with these arguments asked.
+#[cfg(feature = "hub")]
+pub(crate) fn awaited_questions(asked: &JsonObject, questions: &[QuestionId]) -> JsonObject {
+    let ids: Vec<String> = questions.iter().map(QuestionId::to_string).collect();
+    let many = asked.get("to").is_some_and(serde_json::Value::is_array);
+    let ids = if many { json!(ids) } else { json!(ids[0]) };
+    let mut awaited = JsonObject::new();
+    awaited.insert("question_id".into(), ids);
+    if let Some(timeout) = asked.get("timeout_seconds") {
+        awaited.insert("timeout_seconds".into(), timeout.clone());
+    }
+    awaited
 }

@@ -86,7 +86,8 @@ fn hint(refusal: &Refusal) -> &'static str {
         Refusal::VersionMismatch { .. } => {
             "`current` is the current entry: decide again, and call state again with its version as expected_version."
         }
-        Refusal::AlreadyAnswered | Refusal::CarriedOutBefore | Refusal::Conflict { .. } => {
+        Refusal::CarriedOutBefore => "Repeat the same request for its result.",
+        Refusal::AlreadyAnswered | Refusal::Conflict { .. } => {
             "Call poll_inbox or list_peers for the current state."
         }
         Refusal::RateLimited { .. } => {

@@ -57,6 +57,8 @@ mod task;
 pub use all_tools::{INSTRUCTIONS, entries, find};
 #[cfg(feature = "server")]
 pub use arguments::read as read_arguments;
+#[cfg(feature = "hub")]
+pub(crate) use ask::awaited_questions;
 #[cfg(feature = "server")]
 pub use async_driver::{AsyncCaller, BUSY_TIMEOUT, retry_while_busy, run_operation};
 #[cfg(feature = "hub")]

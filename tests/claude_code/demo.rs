@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use super::client::Lab;
-use super::installed::VERSION;
+use super::installed::version;
 
 #[test]
 fn real_demo_plays_its_scenarios_and_cleans_up() {
@@ -18,7 +18,7 @@ fn real_demo_plays_its_scenarios_and_cleans_up() {
     let said = String::from_utf8_lossy(&played.stdout);
     let reported: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{played:?}"));
     assert_eq!(reported["ok"], true, "{reported:#}");
-    assert_eq!(reported["claude_code"], VERSION);
+    assert_eq!(reported["claude_code"], version());
     let wake: Vec<_> = steps(&reported["stories"][0]).collect();
     let [typed, asked, woken, answered, result] = wake[..] else {
         panic!("{reported:#}");

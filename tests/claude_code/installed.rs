@@ -2,6 +2,8 @@
 //!
 //! It is below the target directory, or in `CLAUDE_MESH_TEST_CLAUDE_DIR`; npm is used only if it is not there. If it cannot
 //! be installed, the tests are skipped with a line; `CLAUDE_MESH_REQUIRE_CLAUDE=1` makes that a failure.
+//! `CLAUDE_MESH_TEST_CLAUDE_VERSION` names another version, which gets a folder of its own: `.ci/run` reports what the tests
+//! say of the newest one.
 use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,8 +13,18 @@ use std::sync::OnceLock;
 use crate::support::skip_unless_required;
 
 /// The version whose behaviour the tests rely on.
-pub(super) const VERSION: &str = "2.1.329";
+const VERSION: &str = "2.1.329";
 const BINARY: &str = "node_modules/@anthropic-ai/claude-code-linux-x64/claude";
+
+/// Returns the version that is tested.
+pub(super) fn version() -> &'static str {
+    static TESTED: OnceLock<String> = OnceLock::new();
+    TESTED.get_or_init(|| {
+        let chosen = env::var("CLAUDE_MESH_TEST_CLAUDE_VERSION");
+        let chosen = chosen.ok().filter(|version| !version.is_empty());
+        chosen.unwrap_or_else(|| VERSION.to_owned())
+    })
+}
 
 /// Returns the binary, or `None` after reporting why the calling test is skipped.
 pub(crate) fn claude() -> Option<&'static Path> {
@@ -32,7 +44,10 @@ fn find_or_install() -> Result<PathBuf, String> {
         return Err("the tests know only its Linux x86-64 build".to_owned());
     }
     let chosen = env::var_os("CLAUDE_MESH_TEST_CLAUDE_DIR").filter(|folder| !folder.is_empty());
-    let folder = chosen.map_or_else(below_target, PathBuf::from);
+    let mut folder = chosen.map_or_else(below_target, PathBuf::from);
+    if version() != VERSION {
+        folder.push(version());
+    }
     let binary = folder.join(BINARY);
     if is_complete(&binary) {
         return Ok(binary);
@@ -61,7 +76,7 @@ fn is_complete(binary: &Path) -> bool {
         .arg("--version")
         .stdin(Stdio::null())
         .output();
-    said.is_ok_and(|said| said.status.success() && said.stdout.starts_with(VERSION.as_bytes()))
+    said.is_ok_and(|said| said.status.success() && said.stdout.starts_with(version().as_bytes()))
 }
 
 fn install(folder: &Path) -> Result<(), String> {
@@ -79,7 +94,7 @@ fn install(folder: &Path) -> Result<(), String> {
             "--prefix",
         ])
         .arg(folder)
-        .arg(format!("@anthropic-ai/claude-code@{VERSION}"))
+        .arg(format!("@anthropic-ai/claude-code@{}", version()))
         .current_dir(folder)
         .stdin(Stdio::null())
         .output();

@@ -19,6 +19,7 @@ pub(crate) mod install_home;
 mod mesh_fixture;
 #[cfg(feature = "hub")]
 mod other_host;
+pub(crate) mod private_mounts;
 mod process;
 mod refusal;
 #[cfg(feature = "remote")]

@@ -202,12 +202,12 @@ async fn run_once(
     body: CallBody,
     keyed: KeyedCall,
 ) -> std::result::Result<(StatusCode, Value), ApiError> {
-    let host = caller.key().holder.name();
+    let keyed_caller = caller.keyed_caller();
     let (key, hash) = (keyed.key.clone(), keyed.hash);
     let find = || async {
         let found = caller
             .mesh()
-            .with_mesh(|mesh| mesh.find_earlier_call(host, (&key, hash)));
+            .with_mesh(|mesh| mesh.find_earlier_call(keyed_caller, (&key, hash)));
         found.await
     };
     let mut found = find().await?;
@@ -262,12 +262,9 @@ async fn run_marked(
         return finish(&marked, tool, arguments, keyed).await;
     }
     let running = tokio::spawn(async move { finish(&marked, tool, arguments, keyed).await });
-    running.await.unwrap_or_else(|_| {
-        let message = "the call failed in the hub";
-        let hint = "hub.log at the hub says why; call again.";
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        Some(ApiError::new(status, "storage", message, hint).into_parts())
-    })
+    running
+        .await
+        .unwrap_or_else(|_| Some(ApiError::internal().into_parts()))
 }
 
 async fn finish(
@@ -284,9 +281,10 @@ async fn finish(
     let KeyedCall { key, running, .. } = keyed;
     // After a fault it is not known whether the commit took effect.
     if !status.is_server_error() {
-        let (mesh, host) = (Arc::clone(caller.mesh()), caller.key().holder.name());
+        let (mesh, keyed_caller) = (Arc::clone(caller.mesh()), caller.keyed_caller());
         let (text, key) = (body.to_string(), &key);
-        let stored = mesh.with_mesh(|mesh| mesh.complete_call(host, key, (status.as_u16(), &text)));
+        let stored =
+            mesh.with_mesh(|mesh| mesh.complete_call(keyed_caller, key, (status.as_u16(), &text)));
         // It has been carried out, so its client gets the result also if that cannot be stored.
         if let Err(error) = stored.await {
             log(&format!(
@@ -308,16 +306,9 @@ async fn await_questions(
     }: &CallBody,
     questions: &[QuestionId],
 ) -> (StatusCode, Value) {
-    let ids: Vec<String> = questions.iter().map(QuestionId::to_string).collect();
-    let many = arguments.get("to").is_some_and(Value::is_array);
-    let mut awaited = JsonObject::new();
-    awaited.insert(
-        "question_id".into(),
-        if many { json!(ids) } else { json!(ids[0]) },
-    );
-    let wait_seconds = wait_seconds.map(Value::from);
-    if let Some(timeout) = wait_seconds.or_else(|| arguments.get("timeout_seconds").cloned()) {
-        awaited.insert("timeout_seconds".into(), timeout);
+    let mut awaited = tools::awaited_questions(arguments, questions);
+    if let Some(seconds) = wait_seconds {
+        awaited.insert("timeout_seconds".into(), json!(seconds));
     }
     let tool = tools::find("await_reply").expect("it is a tool");
     run(caller, tool, awaited).await

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::hub::api_error::ApiError;
 use crate::hub::host_caller::HostCaller;
-use crate::mesh::EarlierCall;
+use crate::mesh::{EarlierCall, KeyedCaller};
 use crate::model::access_key::KeyScope;
 use crate::platform::id::SessionId;
 
@@ -19,7 +19,7 @@ pub(super) async fn end(
     host.calls().cancel(host.host(), &key).await;
     let ended = host
         .mesh()
-        .with_mesh(|mesh| mesh.end_call_for_good(host.host(), &key))
+        .with_mesh(|mesh| mesh.end_call_for_good(KeyedCaller::host(host.host()), &key))
         .await?;
     Ok(Json(match ended {
         EarlierCall::Completed { status, response } => {

@@ -9,7 +9,7 @@ use crate::hub::api_error::ApiError;
 use crate::hub::host_caller::HostCaller;
 use crate::hub::remote::body::Body;
 use crate::hub::remote::call::{call_hash, key_of};
-use crate::mesh::{EarlierCall, Mesh};
+use crate::mesh::{EarlierCall, KeyedCaller, Mesh};
 use crate::model::access_key::KeyScope;
 use crate::model::{Refusal, Result};
 use crate::platform::id::SessionId;
@@ -54,7 +54,8 @@ fn store(mesh: &mut Mesh, host: &str, key: &str, reply: &LateReply) -> Result<Va
     let me = me.ok_or_else(|| Refusal::conflict("this host had no session with that id"))?;
     let hash = call_hash("reply_to_peer", &reply.arguments);
     let draft = ReplyDraft::read(reply.arguments.clone())?;
-    match mesh.find_earlier_call(host, (key, hash))? {
+    let caller = KeyedCaller::host(host);
+    match mesh.find_earlier_call(caller, (key, hash))? {
         EarlierCall::None => {}
         EarlierCall::Completed { response, .. } => {
             return Ok(serde_json::from_str(&response).unwrap_or_default());
@@ -67,10 +68,10 @@ fn store(mesh: &mut Mesh, host: &str, key: &str, reply: &LateReply) -> Result<Va
             return Err(Refusal::conflict("another call had this Idempotency-Key").into());
         }
     }
-    mesh.begin_call(host, (key, hash));
+    mesh.begin_call(caller, (key, hash));
     let stored = draft.store(mesh, &me);
     mesh.end_call();
     let result = stored?;
-    mesh.complete_call(host, key, (200, &result.to_string()))?;
+    mesh.complete_call(caller, key, (200, &result.to_string()))?;
     Ok(result)
 }

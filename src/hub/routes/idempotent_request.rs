@@ -1,116 +1,90 @@
-//! A write that names an idempotency key: the same one again gets the stored response.
-use std::sync::Arc;
-
+//! A write that names an idempotency key is carried out once: the first transaction of its operation records the key, so it is
+//! known whatever becomes of the hub or the client. The same request again gets the stored response.
 use axum::http::{HeaderMap, HeaderName, StatusCode};
+use sha2::{Digest, Sha256};
 
 use crate::hub::api_error::ApiError;
 use crate::hub::caller::Caller;
-use crate::hub::hub_mesh::HubMesh;
-use crate::mesh::{IdempotencyOutcome, IdempotentRequest};
+use crate::hub::log::log;
+use crate::mesh::{EarlierCall, KeyedCaller, Mesh};
 use crate::model::{Refusal, Result};
-use crate::platform::clock::rfc3339;
-use crate::platform::id::KeyId;
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The header of a response that was stored.
 pub(super) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// A response that was stored.
-pub(super) struct StoredResponse {
-    pub(super) status: u16,
-    pub(super) body: String,
+/// The longest idempotency key, in bytes.
+const KEY_BYTES_MAX: usize = 255;
+
+/// A request that names an idempotency key.
+#[derive(Clone)]
+pub(super) struct IdempotentRequest {
+    caller: KeyedCaller,
+    key: String,
+    hash: [u8; 32],
 }
 
-/// A request that has begun. If it is dropped without a response, because its client is gone, it is forgotten.
-pub(super) struct RunningRequest {
-    mesh: Arc<HubMesh>,
-    key: KeyId,
-    idempotency_key: String,
-    ended: bool,
-}
-
-/// What is to be done with a request.
-pub(super) enum Begun {
-    /// It names no idempotency key.
-    Plain,
-    /// It is new.
-    Running(RunningRequest),
-    /// It was answered before.
-    Stored(StoredResponse),
-}
-
-impl RunningRequest {
-    /// Finds the stored response of a request, or begins it.
-    pub(super) async fn begin(
-        caller: &Caller,
-        headers: &HeaderMap,
-        content: &[u8],
-    ) -> std::result::Result<Begun, ApiError> {
+impl IdempotentRequest {
+    /// Returns the request if it names an idempotency key. `content` is all that decides what it does.
+    pub(super) fn of(caller: &Caller, headers: &HeaderMap, content: &[u8]) -> Result<Option<Self>> {
         let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
-            return Ok(Begun::Plain);
+            return Ok(None);
         };
-        let idempotency_key = value
-            .to_str()
-            .map_err(|_| Refusal::argument("Idempotency-Key must be ASCII text"))?;
-        let request = IdempotentRequest {
-            key: caller.key().id,
-            idempotency_key,
-            content,
-        };
-        let mesh = caller.mesh();
-        let found = mesh.with_mesh(|mesh| mesh.begin_idempotent(&request));
-        match found.await? {
-            IdempotencyOutcome::New => Ok(Begun::Running(Self {
-                mesh: Arc::clone(mesh),
-                key: caller.key().id,
-                idempotency_key: idempotency_key.to_owned(),
-                ended: false,
-            })),
-            IdempotencyOutcome::Completed { status, response } => {
-                Ok(Begun::Stored(StoredResponse {
-                    status,
-                    body: response,
-                }))
-            }
-            IdempotencyOutcome::Running { since_ms } => Err(conflict(
-                &format!(
-                    "a request with this Idempotency-Key has run since {} without a result",
-                    rfc3339(since_ms)
-                ),
-                "It may have been carried out: repeat it later; if the hub was killed meanwhile, read what there is before you send it with another key.",
-            )),
-            IdempotencyOutcome::OtherRequest => Err(conflict(
-                "another request had this Idempotency-Key; nothing was changed",
-                "Use another Idempotency-Key for another request; repeat a request with the same body.",
-            )),
-        }
+        let key = value.to_str().ok();
+        let key = key.filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len()));
+        let key = key.ok_or_else(|| {
+            let problem = format!("Idempotency-Key must be 1 to {KEY_BYTES_MAX} ASCII characters");
+            Refusal::argument(problem)
+        })?;
+        Ok(Some(Self {
+            caller: caller.keyed_caller(),
+            key: key.to_owned(),
+            hash: Sha256::digest(content).into(),
+        }))
     }
 
-    /// Stores the response.
-    pub(super) async fn complete(mut self, status: StatusCode, body: &str) -> Result<()> {
-        self.ended = true;
-        let result = (status.as_u16(), body);
-        self.mesh
-            .with_mesh(|mesh| mesh.complete_idempotent(self.key, &self.idempotency_key, result))
-            .await
+    /// Returns what is known of the same request, if it came before.
+    pub(super) async fn find_earlier(&self, caller: &Caller) -> Result<EarlierCall> {
+        let find = |mesh: &mut Mesh| mesh.find_earlier_call(self.caller, (&self.key, self.hash));
+        caller.mesh().with_mesh(find).await
+    }
+
+    /// Returns the caller whose next operation records the request.
+    pub(super) fn mark(&self, caller: &Caller) -> Caller {
+        caller.marked(&self.key, self.hash)
+    }
+
+    /// Stores the response. The request has been carried out, so its client gets the response also if this fails.
+    pub(super) async fn complete(&self, caller: &Caller, status: StatusCode, body: &str) {
+        let request = (self.key.as_str(), self.hash);
+        let complete = |mesh: &mut Mesh| {
+            mesh.complete_successful_call(self.caller, request, (status.as_u16(), body))
+        };
+        if let Err(error) = caller.mesh().with_mesh(complete).await {
+            log(&format!(
+                "a result was not stored for its Idempotency-Key: {error}"
+            ));
+        }
     }
 }
 
-impl Drop for RunningRequest {
-    fn drop(&mut self) {
-        if self.ended {
-            return;
-        }
-        let (mesh, key) = (Arc::clone(&self.mesh), self.key);
-        let idempotency_key = std::mem::take(&mut self.idempotency_key);
-        // A request that changed nothing, or whose client is gone, may be tried again. If this fails, the key stays taken.
-        tokio::spawn(async move {
-            let abandoned = mesh.with_mesh(|mesh| mesh.abandon_idempotent(key, &idempotency_key));
-            let _ = abandoned.await;
-        });
-    }
+/// Refuses a request whose idempotency key another one had.
+pub(super) fn key_of_other_request() -> ApiError {
+    ApiError::new(
+        StatusCode::CONFLICT,
+        "conflict",
+        "another request had this Idempotency-Key; nothing was changed",
+        "Use another Idempotency-Key for another request; repeat a request with the same body.",
+    )
 }
 
-fn conflict(problem: &str, hint: &str) -> ApiError {
-    ApiError::new(StatusCode::CONFLICT, "conflict", problem, hint)
+/// Refuses the repetition of a request that was carried out, and whose result nobody has: it runs still, or the hub ended
+/// before it stored the result.
+pub(super) fn outcome_unknown() -> ApiError {
+    ApiError::new(
+        StatusCode::CONFLICT,
+        "outcome_unknown",
+        "this request was carried out, but its result is not stored; it is not carried out again",
+        "Repeat it once, in case it still runs; then read what there is, and use another Idempotency-Key.",
+    )
 }

@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 
 use crate::hub::api_error::ApiError;
 use crate::hub::caller::Caller;
-use crate::hub::log::log;
 use crate::hub::routes::idempotent_request::{
-    Begun, IDEMPOTENT_REPLAYED, RunningRequest, StoredResponse,
+    IDEMPOTENT_REPLAYED, IdempotentRequest, key_of_other_request, outcome_unknown,
 };
 use crate::hub::routes::rest_route::{RestRoute, Special, find_entry};
 use crate::hub::routes::route_request::RouteRequest;
 use crate::hub::state::Hub;
-use crate::model::access_key::KeyHolder;
-use crate::model::access_key::KeyScope;
-use crate::tools::single_step;
+use crate::mesh::EarlierCall;
+use crate::model::access_key::{KeyHolder, KeyScope};
+use crate::platform::id::QuestionId;
+use crate::tools::{awaited_questions, single_step};
 
 /// The longest chat message in characters.
 const CHAT_CHARS_MAX: usize = 2_000;
@@ -39,33 +39,83 @@ impl RouteCall {
         self.caller.require(self.route.scope)?;
         let headers = request.headers().clone();
         let read = RouteRequest::read(self.route, path, request).await?;
-        if self.route.scope == KeyScope::Read {
+        let keyed = if self.route.scope == KeyScope::Read {
+            None
+        } else {
+            IdempotentRequest::of(&self.caller, &headers, &read.content)?
+        };
+        let Some(keyed) = keyed else {
             let (status, body) = self.run(read).await?;
             return Ok(self.response(status, &body));
+        };
+        let (status, body) = match keyed.find_earlier(&self.caller).await? {
+            EarlierCall::None => self.run_once(read, keyed).await?,
+            EarlierCall::Completed { status, response } => return Ok(replayed(status, &response)),
+            // Only a call of a host is ended before it comes.
+            EarlierCall::OtherCall | EarlierCall::Ended => return Err(key_of_other_request()),
+            EarlierCall::Stored { questions } if !questions.is_empty() => {
+                let awaited = self.await_questions(&read, &questions).await?;
+                self.complete(&keyed, awaited).await
+            }
+            // A claim that is made twice is renewed.
+            EarlierCall::Stored { .. } if self.route.operation == "claim" => {
+                let claimed = self.run(read).await?;
+                self.complete(&keyed, claimed).await
+            }
+            EarlierCall::Stored { .. } => return Err(outcome_unknown()),
+        };
+        Ok(self.response(status, &body))
+    }
+
+    /// Runs a request that names an idempotency key. It goes on if its client vanishes, unless it waits: then its wait ends,
+    /// and a repetition waits again.
+    async fn run_once(
+        &self,
+        request: RouteRequest,
+        keyed: IdempotentRequest,
+    ) -> Result<(StatusCode, Value), ApiError> {
+        let marked = Self {
+            route: self.route,
+            hub: Arc::clone(&self.hub),
+            caller: keyed.mark(&self.caller),
+        };
+        let run = async move {
+            let result = marked.run(request).await?;
+            Ok(marked.complete(&keyed, result).await)
+        };
+        if self.route.wait.is_some() {
+            return run.await;
         }
-        match RunningRequest::begin(&self.caller, &headers, &read.content).await? {
-            Begun::Plain => {
-                let (status, body) = self.run(read).await?;
-                Ok(self.response(status, &body))
-            }
-            Begun::Running(running) => {
-                let (status, body) = self.run(read).await?;
-                // It has been carried out, so its client gets the result also if that cannot be stored.
-                if let Err(error) = running.complete(status, &body.to_string()).await {
-                    log(&format!(
-                        "a result was not stored for its Idempotency-Key: {error}"
-                    ));
-                }
-                Ok(self.response(status, &body))
-            }
-            Begun::Stored(StoredResponse { status, body }) => {
-                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-                let mut response = response(status, &body);
-                let replayed = HeaderValue::from_static("true");
-                response.headers_mut().insert(IDEMPOTENT_REPLAYED, replayed);
-                Ok(response)
-            }
-        }
+        let ended = tokio::spawn(run).await;
+        ended.unwrap_or_else(|_| Err(ApiError::internal()))
+    }
+
+    /// Stores the result of a request that names an idempotency key, and returns it.
+    async fn complete(
+        &self,
+        keyed: &IdempotentRequest,
+        (status, body): (StatusCode, Value),
+    ) -> (StatusCode, Value) {
+        keyed
+            .complete(&self.caller, status, &body.to_string())
+            .await;
+        (status, body)
+    }
+
+    /// Waits for the answers to the questions that an earlier request with this idempotency key asked.
+    async fn await_questions(
+        &self,
+        request: &RouteRequest,
+        questions: &[QuestionId],
+    ) -> Result<(StatusCode, Value), ApiError> {
+        let awaited = awaited_questions(&request.arguments, questions);
+        let operation = (find_entry("await_reply").handler)(awaited)?;
+        let body = if request.ends_wait {
+            self.caller.without_waiting().run(operation).await?
+        } else {
+            self.caller.run(operation).await?
+        };
+        Ok((self.status(&body, request.ends_wait), body))
     }
 
     fn response(&self, status: StatusCode, body: &Value) -> Response {
@@ -169,6 +219,15 @@ fn check_chat(request: &RouteRequest) -> Result<(), ApiError> {
         &format!("\"message\" has {chars} characters; the limit is {CHAT_CHARS_MAX}"),
         "Send a shorter text, or post it as a message.",
     ))
+}
+
+/// Returns a response that was stored.
+fn replayed(status: u16, body: &str) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let mut response = response(status, body);
+    let replayed = HeaderValue::from_static("true");
+    response.headers_mut().insert(IDEMPOTENT_REPLAYED, replayed);
+    response
 }
 
 fn response(status: StatusCode, body: &str) -> Response {

@@ -7,10 +7,11 @@ use subtle::ConstantTimeEq;
 use crate::mesh::access_key::key_text::{new_key_text, sha256};
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::{ReadContext, WriteContext};
+use crate::mesh::session::{SessionHandle, live_handle};
 use crate::model::access_key::{AccessKey, KeyHolder, KeyProblem, KeyScope};
 use crate::model::key_text::id_of_key_text;
 use crate::model::{EventKind, PeerName, Refusal, Result};
-use crate::platform::id::{KeyId, PeerId};
+use crate::platform::id::{KeyId, PeerId, SessionId};
 use crate::store::NewKey;
 
 /// The values of a key that is created.
@@ -42,6 +43,17 @@ impl Mesh {
 
     /// Returns the key with that text, or why it is refused. Writes nothing.
     pub fn verify_key(&mut self, text: &str) -> Result<std::result::Result<AccessKey, KeyProblem>> {
+        let found = self.verify_key_and_session(text, |_| None)?;
+        Ok(found.map(|(key, _)| key))
+    }
+
+    /// Does what [`Mesh::verify_key`] does. Returns also the handle of the session that `session_of` names, as it is in the
+    /// same state of the mesh; `None` if that has ended.
+    pub fn verify_key_and_session(
+        &mut self,
+        text: &str,
+        session_of: impl FnOnce(&AccessKey) -> Option<SessionId>,
+    ) -> Result<std::result::Result<(AccessKey, Option<SessionHandle>), KeyProblem>> {
         let Some(id) = id_of_key_text(text) else {
             return Ok(Err(KeyProblem::Unknown));
         };
@@ -51,11 +63,15 @@ impl Mesh {
             if !stored.is_some_and(|stored| bool::from(stored.ct_eq(&hash))) {
                 return Ok(Err(KeyProblem::Unknown));
             }
-            let key = read.tx.key(id)?;
-            Ok(match key {
-                None => Err(KeyProblem::Unknown),
-                Some(key) => key.problem(read.tx.now.wall_ms).map_or(Ok(key), Err),
-            })
+            let Some(key) = read.tx.key(id)? else {
+                return Ok(Err(KeyProblem::Unknown));
+            };
+            if let Some(problem) = key.problem(read.tx.now.wall_ms) {
+                return Ok(Err(problem));
+            }
+            let session = session_of(&key);
+            let handle = session.map(|session| live_handle(read, session));
+            Ok(Ok((key, handle.transpose()?.flatten())))
         })
     }
 

@@ -1,8 +1,9 @@
 //! Lists who holds a resource and who waits for it.
 use crate::mesh::claim::lease::expiry_reason;
 use crate::mesh::claim::owner::Owner;
-use crate::mesh::claim::queue::{QUEUES_MAX, QueueState};
+use crate::mesh::claim::queue::{QUEUES_MAX, QueueState, unsettled_queues};
 use crate::mesh::connection::Mesh;
+use crate::mesh::context::ReadContext;
 use crate::mesh::session::SessionHandle;
 use crate::model::{ClaimMode, ClaimState, Result};
 use crate::store::Claim;
@@ -35,33 +36,28 @@ pub enum ClaimFilter<'a> {
     Prefix(&'a str),
 }
 
+impl ClaimFilter<'_> {
+    fn resources(self, read: ReadContext) -> Result<Vec<String>> {
+        Ok(match self {
+            Self::Resource(resource) => vec![resource.to_owned()],
+            Self::Prefix(prefix) => read.tx.claimed_resources(prefix, QUEUES_MAX)?,
+        })
+    }
+}
+
 impl Mesh {
     /// Returns the holders and the queue of each resource. Settles these queues first, which may write.
     pub fn claims(&mut self, filter: ClaimFilter<'_>) -> Result<Vec<ClaimQueue>> {
-        match filter {
-            ClaimFilter::Resource(resource) => self.settle_queue_of(resource)?,
-            ClaimFilter::Prefix(prefix) => self.settle_queues(prefix)?,
-        };
-        self.read(|read| {
-            let resources = match filter {
-                ClaimFilter::Resource(resource) => vec![resource.to_owned()],
-                ClaimFilter::Prefix(prefix) => read.tx.claimed_resources(prefix, QUEUES_MAX)?,
-            };
-            let mut all = Vec::new();
-            for resource in resources {
-                let QueueState { holders, queue } = QueueState::of(read.tx.claims_on(&resource)?);
-                if !(holders.is_empty() && queue.is_empty()) {
-                    let fencing_token = read.tx.last_fencing_token(&resource)?;
-                    all.push(ClaimQueue {
-                        resource,
-                        holders,
-                        queue,
-                        fencing_token,
-                    });
-                }
-            }
-            Ok(all)
-        })
+        let (queues, unsettled_queues) = self.read(|read| {
+            let resources = filter.resources(read)?;
+            let queues = queues_of(read, &resources)?;
+            Ok((queues, unsettled_queues(read, resources)?))
+        })?;
+        if unsettled_queues.is_empty() {
+            return Ok(queues);
+        }
+        self.settle_queues_of(&unsettled_queues)?;
+        self.read(|read| queues_of(read, &filter.resources(read)?))
     }
 
     /// Returns the exclusive claim of another owner on a resource. Only reads: an expired claim does not count and is
@@ -85,4 +81,20 @@ impl Mesh {
             Ok(None)
         })
     }
+}
+
+fn queues_of(read: ReadContext, resources: &[String]) -> Result<Vec<ClaimQueue>> {
+    let mut all = Vec::new();
+    for resource in resources {
+        let QueueState { holders, queue } = QueueState::of(read.tx.claims_on(resource)?);
+        if !(holders.is_empty() && queue.is_empty()) {
+            all.push(ClaimQueue {
+                resource: resource.clone(),
+                holders,
+                queue,
+                fencing_token: read.tx.last_fencing_token(resource)?,
+            });
+        }
+    }
+    Ok(all)
 }

@@ -111,7 +111,7 @@ impl Mesh {
         self.settle_queues_of(&unsettled_queues)
     }
 
-    fn settle_queues_of(&mut self, resources: &[String]) -> Result<usize> {
+    pub(in crate::mesh) fn settle_queues_of(&mut self, resources: &[String]) -> Result<usize> {
         if resources.is_empty() {
             return Ok(0);
         }
@@ -227,7 +227,10 @@ fn is_unsettled(read: ReadContext, queue_state: &QueueState) -> Result<bool> {
 }
 
 /// Returns those of the resources whose queues are unsettled.
-fn unsettled_queues(read: ReadContext, resources: Vec<String>) -> Result<Vec<String>> {
+pub(in crate::mesh) fn unsettled_queues(
+    read: ReadContext,
+    resources: Vec<String>,
+) -> Result<Vec<String>> {
     let mut unsettled_queues = Vec::new();
     for resource in resources {
         if is_unsettled(read, &QueueState::of(read.tx.claims_on(&resource)?))? {

@@ -17,7 +17,7 @@ use crate::mesh::peer::naming::{
     distinguishing_names, first_free_name, preferred_name, qualified_name, rename_peer,
 };
 use crate::mesh::peer::person::ensure_person_to_notify;
-use crate::mesh::session::SessionHandle;
+use crate::mesh::session::{SessionHandle, live_handle};
 use crate::model::{EventKind, PeerKind, PeerName, Result, Topic};
 use crate::platform::id::{PeerId, SessionId};
 use crate::platform::process::ProcessKey;
@@ -103,17 +103,7 @@ impl Mesh {
 
     /// Returns the handle as it is now, for example under a new name; `None` if the session has ended.
     pub fn refresh(&mut self, me: &SessionHandle) -> Result<Option<SessionHandle>> {
-        self.read(|read| {
-            let live = read
-                .tx
-                .session(me.session)?
-                .filter(|session| session.ended_at_ms.is_none());
-            let peer = live
-                .map(|session| read.tx.peer(session.peer))
-                .transpose()?
-                .flatten();
-            Ok(peer.map(|peer| SessionHandle::new(me.session, &peer, false)))
-        })
+        self.read(|read| live_handle(read, me.session))
     }
 
     /// Returns whether a hook has reported this process as a session.

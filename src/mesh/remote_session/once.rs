@@ -1,8 +1,7 @@
 //! Carries an operation out once, although its caller repeats it: the first transaction that the operation writes records
 //! that it was carried out.
 use crate::mesh::connection::Mesh;
-use crate::mesh::idempotency::REQUEST_KEEP_MS;
-use crate::mesh::once_mark::{OnceMark, owner_of};
+use crate::mesh::once_mark::{KeyedCaller, OnceMark, find_kept};
 use crate::mesh::session::SessionHandle;
 use crate::model::{EventKind, Result};
 use crate::platform::id::{QuestionId, SessionId};
@@ -50,9 +49,9 @@ impl Mesh {
     }
 
     /// Lets the next transaction record the idempotency key of a call, until [`Mesh::end_call`].
-    pub fn begin_call(&mut self, host: &str, (key, request_hash): (&str, [u8; 32])) {
+    pub fn begin_call(&mut self, caller: KeyedCaller, (key, request_hash): (&str, [u8; 32])) {
         self.once = Some(OnceMark::Call {
-            owner: owner_of(host),
+            caller,
             idempotency_key: key.to_owned(),
             request_hash,
         });
@@ -80,17 +79,14 @@ impl Mesh {
         outcome
     }
 
-    /// Returns what is known of the call of a host with that idempotency key, of the last 24 hours.
+    /// Returns what is known of the call with that idempotency key, of the last 24 hours.
     pub fn find_earlier_call(
         &mut self,
-        host: &str,
+        caller: KeyedCaller,
         (idempotency_key, request_hash): (&str, [u8; 32]),
     ) -> Result<EarlierCall> {
         self.read(|read| {
-            let key = owner_of(host);
-            let found = read.tx.find_request(key, idempotency_key)?;
-            let kept_since_ms = read.tx.now.wall_ms - REQUEST_KEEP_MS;
-            let Some(found) = found.filter(|found| found.at_ms >= kept_since_ms) else {
+            let Some(found) = find_kept(read, caller, idempotency_key)? else {
                 return Ok(EarlierCall::None);
             };
             if found.request_hash == ENDED_CALL_HASH {
@@ -102,7 +98,7 @@ impl Mesh {
             if let Some((status, response)) = found.response {
                 return Ok(EarlierCall::Completed { status, response });
             }
-            let events = read.tx.request_events(key, idempotency_key)?;
+            let events = read.tx.request_events(caller.id(), idempotency_key)?;
             let asked = read.tx.event_subjects(EventKind::QuestionAsked, events)?;
             let questions = asked.iter().filter_map(|id| id.parse().ok()).collect();
             Ok(EarlierCall::Stored { questions })
@@ -111,9 +107,13 @@ impl Mesh {
 
     /// Ends the call of a host with that idempotency key: if it was not carried out, it will not be from now on. Returns what
     /// is known of it.
-    pub fn end_call_for_good(&mut self, host: &str, idempotency_key: &str) -> Result<EarlierCall> {
+    pub fn end_call_for_good(
+        &mut self,
+        caller: KeyedCaller,
+        idempotency_key: &str,
+    ) -> Result<EarlierCall> {
         self.write(|write| {
-            let key = owner_of(host);
+            let key = caller.id();
             if let Some(found) = write.tx.find_request(key, idempotency_key)? {
                 if found.request_hash == ENDED_CALL_HASH {
                     return Ok(EarlierCall::Ended);
@@ -153,13 +153,33 @@ impl Mesh {
     /// Stores status and body of a call, if it was recorded.
     pub fn complete_call(
         &mut self,
-        host: &str,
+        caller: KeyedCaller,
         idempotency_key: &str,
         result: (u16, &str),
     ) -> Result<()> {
         self.write(|write| {
-            let key = owner_of(host);
-            Ok(write.tx.complete_request(key, idempotency_key, result)?)
+            Ok(write
+                .tx
+                .complete_request(caller.id(), idempotency_key, result)?)
+        })
+    }
+
+    /// Stores status and body of a call that has succeeded, also if no transaction has recorded it because it had nothing to
+    /// change.
+    pub fn complete_successful_call(
+        &mut self,
+        caller: KeyedCaller,
+        (key, request_hash): (&str, [u8; 32]),
+        result: (u16, &str),
+    ) -> Result<()> {
+        self.write(|write| {
+            match find_kept(write.read(), caller, key)? {
+                None => write.tx.insert_request(caller.id(), key, &request_hash)?,
+                // Another call has come meanwhile, and keeps its own result.
+                Some(found) if found.request_hash != request_hash => return Ok(()),
+                Some(_) => {}
+            }
+            Ok(write.tx.complete_request(caller.id(), key, result)?)
         })
     }
 }
