@@ -166,7 +166,7 @@ fn repeated_call_is_carried_out_once_and_gets_its_result() {
 }
 
 #[test]
-fn call_is_recognized_when_the_next_session_of_its_host_repeats_it() {
+fn call_is_recognized_when_the_next_session_repeats_it() {
     let world = World::new();
     let hub = Hub::start(&world);
     let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));

@@ -116,7 +116,7 @@ fn unusable_store_is_refused_with_the_reason() {
 
 /// The first hub forgets the session after its own lease of two minutes, and must not end it.
 #[test]
-fn session_that_moved_to_another_hub_outlives_its_lease_at_the_first() {
+fn session_that_moved_to_another_hub_keeps_its_claims() {
     const LONGER_THAN_THE_LEASE: Duration = Duration::from_secs(135);
     let Some(store) = schema("moved") else {
         return;

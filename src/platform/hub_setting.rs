@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn hubs_do_not_count_in_a_claude_mesh_folder_that_a_session_names() {
+    fn hubs_in_a_mesh_home_that_a_session_names_do_not_count() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("repo/mesh");
         std::fs::create_dir_all(&folder).unwrap();

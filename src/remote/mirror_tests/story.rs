@@ -73,7 +73,7 @@ pub(super) enum Step {
     LineFails,
 }
 
-/// Returns stories of so many steps.
+/// Returns stories with that number of steps.
 pub(super) fn stories(steps: usize) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), steps)
 }

@@ -1,4 +1,6 @@
 //! One mesh of the hub: its open database and the sessions of the callers.
+mod remote_sessions;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -6,11 +8,11 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::hub::hub_session::{CallerSession, HubSession, RemoteClient, Speaker};
+use crate::hub::hub_session::{CallerSession, HubSession, Speaker};
 use crate::hub::known_state::KnownState;
 use crate::hub::mesh_listener::MeshListener;
 use crate::hub::mesh_pool::{MeshPool, MeshSource};
-use crate::mesh::{JoinRequest, Mesh, RemoteJoined, SessionHandle};
+use crate::mesh::{JoinRequest, Mesh, SessionHandle};
 use crate::model::access_key::{AccessKey, KeyProblem};
 use crate::model::{PeerKind, Refusal, Result};
 use crate::platform::id::{SessionId, WaitId};
@@ -20,9 +22,6 @@ use crate::tools::{self, CallContext};
 
 /// How long the end of a session waits for the write lock at most.
 const UNREGISTER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// The time between two renewals of the leases of sessions on other hosts.
-const LEASE_RENEWAL: Duration = Duration::from_secs(10);
 
 /// The pause before what failed in the maintenance is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
@@ -241,93 +240,6 @@ impl HubMesh {
         request.instance(session.instance())
     }
 
-    /// Registers a session on another host, or finds it.
-    pub(super) async fn register_remote(
-        &self,
-        client: RemoteClient,
-        inbox_problem: Option<String>,
-    ) -> Result<RemoteJoined> {
-        let location = client.request.other_host.clone();
-        let location = location.expect("the request comes from another host");
-        let speaker = Speaker::OtherHost(location);
-        self.sessions()
-            .retain(|at, session| *at != speaker || !session.has_left());
-        let session = self.add_session(&speaker).await?;
-        let client = Arc::new(client);
-        session.set_remote(Arc::clone(&client));
-        session.set_inbox_problem(inbox_problem);
-        session.touch(&self.now());
-        self.with_mesh(|mesh| {
-            let (handle, joined) = mesh.register_remote(&client.request, client.git_state())?;
-            if session
-                .id()
-                .is_some_and(|earlier| earlier != handle.session)
-            {
-                self.forget(&session);
-            }
-            self.listener.add(handle.session)?;
-            session.set_handle(handle.clone(), mesh.doorbells())?;
-            self.changed.notify_one();
-            let start = mesh.start_facts(&handle, &client.project)?;
-            Ok(RemoteJoined { start, ..joined })
-        })
-        .await
-    }
-
-    /// Returns the session on another host with that id, of that host.
-    pub(super) fn find_remote(&self, id: SessionId, host: &str) -> Option<CallerSession> {
-        let sessions = self.sessions();
-        let session = sessions.values().find(|session| session.id() == Some(id))?;
-        let client = session.remote()?;
-        if !matches!(session.speaker(), Speaker::OtherHost(at) if at.host == host) {
-            return None;
-        }
-        // Its lease must not end between here and its next step.
-        session.touch(&self.now());
-        Some(CallerSession {
-            session: Arc::clone(session),
-            project: Arc::clone(&client.project),
-        })
-    }
-
-    /// Renews the leases of the sessions on other hosts whose programs reach the hub. Returns the time until that is due
-    /// again, `None` if there is no such session.
-    async fn renew_leases(&self) -> Option<Duration> {
-        let (mut served, mut any) = (Vec::new(), false);
-        for session in self.sessions().values() {
-            if session.remote().is_some() || self.pool.is_on_server() {
-                any = true;
-                served.extend(session.id().filter(|_| session.is_served(&self.now())));
-            }
-        }
-        if !any {
-            return None;
-        }
-        let due = self.lease_renewal_due();
-        if let Some(wait) = due {
-            return Some(wait);
-        }
-        // If it fails, the leases hold until the next try.
-        let _ = self.with_mesh(|mesh| mesh.renew_leases(&served)).await;
-        *self
-            .renewed_monotonic_ms
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = self.now().monotonic_ms;
-        Some(LEASE_RENEWAL)
-    }
-
-    /// Returns the time until the leases are to be renewed, `None` if that is now.
-    fn lease_renewal_due(&self) -> Option<Duration> {
-        let renewed_ms = *self
-            .renewed_monotonic_ms
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let since_ms = u64::try_from(self.now().monotonic_ms - renewed_ms).unwrap_or(u64::MAX);
-        LEASE_RENEWAL
-            .checked_sub(Duration::from_millis(since_ms))
-            .filter(|wait| !wait.is_zero())
-    }
-
     /// Records that a wait has ended whose row must be deleted.
     pub(super) fn queue_wait_to_end(&self, wait: WaitId) {
         self.waits().push(wait);
@@ -416,16 +328,6 @@ impl HubMesh {
     pub(super) async fn end_session(&self, session: &HubSession) -> Result<bool> {
         self.with_mesh(|mesh| self.unregister(mesh, session, "it unregistered"))
             .await
-    }
-
-    /// Ends a session on another host because its program ends, and forgets it. Returns whether it was registered.
-    pub(super) async fn leave(&self, session: &HubSession, reason: &str) -> Result<bool> {
-        session.set_left();
-        let ended = self
-            .with_mesh(|mesh| self.unregister(mesh, session, reason))
-            .await?;
-        self.remove(session);
-        Ok(ended)
     }
 
     /// Ends all sessions, because the hub ends. Those on other hosts live on by their leases: their programs come back when a
