@@ -77,13 +77,13 @@ pub async fn retry_while_busy<T>(
 
 /// Returns whether an attempt is repeated that began at a reading of the monotonic clock: another program holds the write
 /// lock, for less than 15 s.
-pub fn is_worth_retrying(error: &Error, began_monotonic_ms: i64, now: &Moment) -> bool {
+pub(crate) fn is_worth_retrying(error: &Error, began_monotonic_ms: i64, now: &Moment) -> bool {
     let is_busy = matches!(error, Error::Fault(fault) if fault.kind == FaultKind::Busy);
     is_busy && now.monotonic_ms - began_monotonic_ms < BUSY_TIMEOUT_TOTAL_MS
 }
 
 /// Waits before an attempt is repeated.
-pub async fn pause_before_retry() {
+pub(crate) async fn pause_before_retry() {
     tokio::time::sleep(BUSY_PAUSE).await;
 }
 
