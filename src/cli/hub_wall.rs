@@ -102,16 +102,11 @@ fn verify(
     let stored = &hub.certificate_file;
     let pinned = certificate.or_else(|| stored.exists().then_some(stored));
     let described = remote::verify(&hub.url, &credentials.key, pinned).map_err(|error| {
-        let code = if error.is_out_of_reach() {
-            "storage"
-        } else {
-            "invalid_argument"
-        };
         let hint = match error.hint().trim_end_matches('.') {
             "" => "nothing was changed".to_owned(),
             hint => format!("{hint}; nothing was changed"),
         };
-        CliError::new(code, error.to_string(), hint)
+        CliError::new(code_of(&error), error.to_string(), hint)
     })?;
     let printable = text::strip_terminal_controls;
     Ok(format!(
@@ -119,6 +114,16 @@ fn verify(
         printable(&described.mesh),
         printable(&described.host)
     ))
+}
+
+/// Returns the code of a command that fails by a hub.
+#[cfg(feature = "remote")]
+pub(super) fn code_of(error: &remote::HubError) -> &'static str {
+    if error.is_out_of_reach() {
+        "storage"
+    } else {
+        "invalid_argument"
+    }
 }
 
 #[cfg(not(feature = "remote"))]

@@ -66,6 +66,7 @@ mod serve;
 mod staged_files;
 mod state;
 mod status;
+mod status_hub;
 #[cfg(feature = "postgres")]
 mod store_args;
 mod table;
@@ -230,7 +231,7 @@ fn dispatch(cli: Cli) -> CommandResult {
         Command::State(args) => state::state(&CliContext::resolve(json)?, &args),
         Command::Task(args) => task::task(&CliContext::resolve(json)?, &args),
         Command::Events(args) => events::events(&CliContext::resolve(json)?, &args),
-        Command::Status(_) => status::status(&CliContext::resolve(json)?),
+        Command::Status(_) => status::status(json),
         Command::Gc(_) => gc::gc(&CliContext::resolve(json)?),
     }
 }

@@ -4,22 +4,33 @@ use serde_json::{Value, json};
 
 use super::print;
 use crate::cli::command_status::{CommandResult, CommandStatus};
-use crate::cli::context::CliContext;
+use crate::cli::context::{CliContext, CommandFolder};
+use crate::cli::status_hub;
 use crate::mesh::Status as Figures;
 use crate::model::throttle::FOREVER_MS;
 use crate::platform::clock::rfc3339;
+use crate::platform::isolation::MeshAddress;
 use crate::platform::text;
 use crate::tools::output;
 use crate::wake::ListenerKind;
 
-/// Print the figures of the mesh: its file, peers, questions
+/// Print the figures of the mesh, or which hub it is at
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh status
   claude-mesh status --json")]
 pub(super) struct StatusArgs {}
 
-pub(super) fn status(context: &CliContext) -> CommandResult {
+/// Runs `claude-mesh status`.
+pub(super) fn status(json: bool) -> CommandResult {
+    let folder = CommandFolder::resolve()?;
+    match &folder.address {
+        MeshAddress::Hub(hub) => status_hub::status(hub, json),
+        MeshAddress::File(_) => status_of_file(&folder.into_context(json)?),
+    }
+}
+
+fn status_of_file(context: &CliContext) -> CommandResult {
     let location = &context.location;
     let Some(mut mesh) = context.open_existing()? else {
         return context.report_no_mesh(&json!({

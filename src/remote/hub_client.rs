@@ -278,13 +278,30 @@ pub fn verify(
     key: &str,
     certificate: Option<&Path>,
 ) -> Result<HubDescription, HubError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let client = HubClient::with_key(url, key.trim(), certificate)?;
+    blocking_runtime()?.block_on(describe_in_time(&client))
+}
+
+/// Returns what a hub says of itself, and how long a request takes there and back on a connection that exists. Blocks, for at
+/// most some seconds.
+pub fn probe(hub: &HubLocation) -> Result<(HubDescription, Duration), HubError> {
+    let client = HubClient::new(hub)?;
+    blocking_runtime()?.block_on(async {
+        describe_in_time(&client).await?;
+        let began = tokio::time::Instant::now();
+        let described = describe_in_time(&client).await?;
+        Ok((described, began.elapsed()))
+    })
+}
+
+fn blocking_runtime() -> Result<tokio::runtime::Runtime, HubError> {
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| HubError::UnusableUrl(error.to_string()))?;
-    let client = HubClient::with_key(url, key.trim(), certificate)?;
-    runtime.block_on(async {
-        let described = tokio::time::timeout(VERIFY_TIMEOUT, client.describe()).await;
-        described.unwrap_or_else(|_| Err(HubError::no_answer(url, VERIFY_TIMEOUT.as_secs())))
-    })
+        .map_err(|error| HubError::UnusableUrl(error.to_string()))
+}
+
+async fn describe_in_time(client: &HubClient) -> Result<HubDescription, HubError> {
+    let described = tokio::time::timeout(VERIFY_TIMEOUT, client.describe()).await;
+    described.unwrap_or_else(|_| Err(HubError::no_answer(client.url(), VERIFY_TIMEOUT.as_secs())))
 }

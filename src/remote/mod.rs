@@ -34,7 +34,7 @@ mod verb_sender;
 mod waiting_hook;
 mod wake;
 
-pub use hub_client::{HubDescription, verify};
+pub use hub_client::{HubDescription, probe, verify};
 pub use hub_error::{HubError, HubRefusal};
 pub use program::run;
 pub use spool::{SpooledReplies, spooled_replies};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use claude_mesh::model::access_key::{KeyHolder, KeyScope};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::fixture::{CliFixture, finding};
 use crate::support::{Hub, ProcessOutput, World, program, wait_until};
@@ -285,6 +285,30 @@ fn wall_names_the_servers_that_keep_their_former_mesh() {
 }
 
 #[test]
+fn status_says_which_hub_it_is_and_how_far_away() {
+    let fixture = CliFixture::new();
+    let team = HubOfTeam::start();
+    run_with_stdin(&fixture, &["join", team.hub.url()], &team.key);
+    let status: Value = serde_json::from_str(&fixture.run_ok(&["--json", "status"])).unwrap();
+    assert_eq!(status["url"], team.hub.url());
+    assert_eq!(
+        (&status["mesh"], &status["host"]),
+        (&json!("default"), &json!("laptop"))
+    );
+    assert!(status["round_trip_ms"].as_f64().unwrap() > 0.0, "{status}");
+    let said = fixture.run_ok(&["status"]);
+    assert!(
+        said.contains("not here") && said.contains(team.hub.url()),
+        "{said}"
+    );
+    let url = team.hub.url().to_owned();
+    team.hub.kill();
+    let (code, said) = fixture.run_refused(&["status"]);
+    assert_eq!(code, "storage", "{said}");
+    assert!(said.contains(&url), "{said}");
+}
+
+#[test]
 fn commands_on_a_file_refuse_a_mesh_at_a_hub_and_name_it() {
     let fixture = CliFixture::new();
     let team = HubOfTeam::start();
@@ -295,7 +319,6 @@ fn commands_on_a_file_refuse_a_mesh_at_a_hub_and_name_it() {
     for command in [
         vec!["peers"],
         vec!["ask", "ada", "hello?"],
-        vec!["status"],
         vec!["state", "set", "a", "1"],
         vec!["log"],
         vec!["key", "list"],
