@@ -54,6 +54,8 @@ mod wake;
 pub use crate::mesh::wake::inbox_attempts::{InboxSocketState, WakeLineStatus};
 #[cfg(feature = "hub")]
 pub use access_key::KeyDraft;
+#[cfg(feature = "hub")]
+pub use liveness::SESSION_LEASE_MS;
 pub use blocking_wait::{
     BlockingWait, PollResult, QueryWait, ReplyWait, ReplyWaitEnd, StopReason, ThreadDriver,
     WaitCondition, WaitOutcome, WaitQuery, WaitStep,
@@ -101,7 +103,7 @@ pub use question::wait::{Wait, WaitPoll};
 #[cfg(feature = "hub")]
 pub use remote_session::join::{HUB_ENDING, REMOTE_REVISION, RemoteJoin, RemoteJoined};
 #[cfg(feature = "hub")]
-pub use remote_session::lease::{GitState, SESSION_LEASE_MS};
+pub use remote_session::lease::GitState;
 #[cfg(feature = "hub")]
 pub use remote_session::once::EarlierCall;
 #[cfg(feature = "hub")]
