@@ -1,9 +1,8 @@
 //! The PostgreSQL server behind a hub restarts, fails over, is away or has a full disk: what was acknowledged is there, nothing
 //! is done twice, and the hub goes on by itself.
-use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -68,11 +67,11 @@ fn waiting_sessions_get_answers_after_restarts_of_the_server() {
         let claim = json!({ "resource": format!("port:{number}"), "lease_seconds": 600 });
         session.call("claim", claim)
     };
-    let mut tokens = Vec::new();
+    let mut fences = Vec::new();
     for (number, asker) in askers.iter().enumerate() {
         let granted = claim(asker, number);
         assert_eq!(granted["status"], "granted", "{granted}");
-        tokens.push(granted["token"].clone());
+        fences.push(granted["fence"].clone());
     }
     let questions = "SELECT count(*), count(DISTINCT question) FROM restarts.question";
     std::thread::scope(|scope| {
@@ -101,7 +100,221 @@ fn waiting_sessions_get_answers_after_restarts_of_the_server() {
     assert_eq!(text_of(&server.url, count), "32 32", "{questions}");
     for (number, asker) in askers.iter().enumerate() {
         let renewed = claim(asker, number);
-        assert_eq!(renewed["token"], tokens[number], "{renewed}");
+        assert_eq!(renewed["fence"], fences[number], "{renewed}");
     }
     assert_eq!(claim(&api, 0)["status"], "denied");
+}
+
+/// What sessions were told while the server failed over.
+#[derive(Default)]
+struct Acknowledged {
+    bodies: Mutex<Vec<String>>,
+    fences: Mutex<Vec<i64>>,
+    answers: Mutex<Vec<String>>,
+    /// When each of them came.
+    at: Mutex<Vec<Instant>>,
+}
+
+impl Acknowledged {
+    fn note(&self) {
+        self.at.lock().unwrap().push(Instant::now());
+    }
+
+    fn count_since(&self, since: Instant) -> usize {
+        let at = self.at.lock().unwrap();
+        at.iter().filter(|at| **at >= since).count()
+    }
+
+    /// Posts messages until `stop`.
+    fn post(&self, session: &OtherHostSession, stop: &AtomicBool) {
+        for number in 0.. {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let body = format!("{} {number}", session.name);
+            let message = json!({ "to": "keeper", "body": body });
+            let posted = call_until_settled(session, "post", &message);
+            // It was stored, although the result was lost with the server.
+            let is_stored = posted["error"]["code"] == "outcome_unknown";
+            assert!(is_stored || posted["error"].is_null(), "{posted}");
+            self.bodies.lock().unwrap().push(body);
+            self.note();
+        }
+    }
+
+    /// Claims and releases one resource until `stop`.
+    fn claim(&self, session: &OtherHostSession, stop: &AtomicBool) {
+        let resource = json!({ "resource": "deploy" });
+        while !stop.load(Ordering::Relaxed) {
+            let claimed = call_until_settled(session, "claim", &resource);
+            let fence = match claimed["error"]["code"].as_str() {
+                None => claimed["fence"].as_i64().unwrap_or_else(|| panic!("{claimed}")),
+                Some("outcome_unknown") => {
+                    let again = call_until_settled(session, "claim", &resource);
+                    let fence = again["fence"].as_i64();
+                    fence.unwrap_or_else(|| panic!("{again}"))
+                }
+                Some(_) => panic!("{claimed}"),
+            };
+            self.fences.lock().unwrap().push(fence);
+            self.note();
+            call_until_settled(session, "release", &resource);
+        }
+    }
+
+    /// Asks until `stop`.
+    fn ask(&self, session: &OtherHostSession, stop: &AtomicBool) {
+        for number in 0.. {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let question = format!("{} {number}", session.name);
+            let asked = json!({ "to": "api", "question": question, "timeout_seconds": 60 });
+            let answer = call_until_settled(session, "ask_peer", &asked);
+            assert_eq!(answer["answer"], format!("to {question}"), "{answer}");
+            self.answers.lock().unwrap().push(question);
+            self.note();
+        }
+    }
+}
+
+/// Ends the load, also when the test fails.
+struct StopsWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for StopsWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Answers all questions to a peer until `stop`.
+fn answer_until(peer: &OtherHostSession, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let inbox = call_until_settled(peer, "poll_inbox", &json!({}));
+        assert!(inbox["error"].is_null(), "{inbox}");
+        for question in inbox["questions"].as_array().into_iter().flatten() {
+            let id = question["question_id"].as_str().unwrap();
+            let answer = format!("to {}", question["question"].as_str().unwrap());
+            let reply = json!({ "question_id": id, "answer": answer });
+            let replied = call_until_settled(peer, "reply_to_peer", &reply);
+            let code = replied["error"]["code"].as_str();
+            assert!(matches!(code, None | Some("outcome_unknown")), "{replied}");
+        }
+    }
+}
+
+#[test]
+fn failover_loses_nothing_acknowledged_and_does_nothing_twice() {
+    let Some(primary) = OwnServer::start("a failover of the server behind a hub") else {
+        return;
+    };
+    let standby = primary.standby();
+    let store = format!(
+        "postgres://mesh@{},{}/mesh?schema=failover",
+        primary.address(),
+        standby.address()
+    );
+    let world = World::new();
+    let hub = Hub::start_on(&world, &store);
+    let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));
+    let (api, keeper) = (desk.join("/work/api", 1), desk.join("/work/keeper", 2));
+    let keep = json!({ "resource": "port:1", "lease_seconds": 600 });
+    let kept = keeper.call("claim", keep.clone());
+    assert_eq!(kept["status"], "granted", "{kept}");
+    let join = |name: &str, pid| laptop.join(&format!("/work/{name}"), pid);
+    let (posting, claiming, asking) = (join("post", 11), join("claim", 12), join("ask", 13));
+    let (acknowledged, stop, answered) = (
+        Acknowledged::default(),
+        AtomicBool::new(false),
+        AtomicBool::new(false),
+    );
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let (stops, ends_answers) = (StopsWhenDropped(&stop), StopsWhenDropped(&answered));
+        let answering = scope.spawn(|| answer_until(&api, &answered));
+        let loads = [
+            scope.spawn(|| acknowledged.post(&posting, &stop)),
+            scope.spawn(|| acknowledged.claim(&claiming, &stop)),
+            scope.spawn(|| acknowledged.ask(&asking, &stop)),
+        ];
+        wait_until("there is load", || acknowledged.count_since(began) > 60);
+        primary.kill();
+        standby.promote();
+        let promoted = Instant::now();
+        wait_until("the hub writes again", || {
+            acknowledged.count_since(promoted) > 0
+        });
+        print_to_stderr(&format!(
+            "from the promotion to the first write: {:.2} s",
+            promoted.elapsed().as_secs_f64()
+        ));
+        wait_until("there is load again", || {
+            acknowledged.count_since(promoted) > 60
+        });
+        drop(stops);
+        for load in loads {
+            load.join().unwrap();
+        }
+        drop(ends_answers);
+        answering.join().unwrap();
+    });
+    let count = |sql: &str| text_of(&standby.url, &format!("SELECT count(*) FROM failover.{sql}"));
+    let stored = text_of(
+        &standby.url,
+        "SELECT string_agg(body, ',' ORDER BY id) FROM failover.message",
+    );
+    let stored: Vec<&str> = stored.split(',').collect();
+    assert_eq!(stored, acknowledged.bodies.into_inner().unwrap());
+    let answers = acknowledged.answers.into_inner().unwrap().len();
+    assert_eq!(count("question"), answers.to_string());
+    assert_eq!(
+        count("question WHERE state = 'answered'"),
+        answers.to_string()
+    );
+    let fences = acknowledged.fences.into_inner().unwrap();
+    assert!(fences.is_sorted_by(|one, next| one < next), "{fences:?}");
+    let renewed = keeper.call("claim", keep);
+    assert_eq!(renewed["fence"], kept["fence"], "{renewed}");
+    let other = claiming.call("claim", json!({ "resource": "port:1" }));
+    assert_eq!(other["status"], "denied", "{other}");
+}
+
+/// The time of the mesh goes on for ten minutes while the hub does not reach the server.
+#[test]
+fn long_outage_of_the_server_ends_no_session() {
+    let Some(server) = PostgresServer::find("a server that is long out of reach of its hub") else {
+        return;
+    };
+    let schema = PostgresServer::unique_schema();
+    let (_, address) = server.url.split_once('@').unwrap();
+    let (address, database) = address.split_once('/').unwrap();
+    let network = Relay::new();
+    network.lead_to(address);
+    let relayed = network.url().replace("http://", "postgres://mesh@");
+    let world = World::new();
+    let hub = Hub::start_on(&world, &format!("{relayed}/{database}?schema={schema}"));
+    let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));
+    let (web, api) = (laptop.join("/work/web", 1), desk.join("/work/api", 2));
+    let claim = json!({ "resource": "port:1", "lease_seconds": 3600 });
+    let granted = web.call("claim", claim.clone());
+    assert_eq!(granted["status"], "granted", "{granted}");
+    network.set(Network::Cut);
+    let (status, refused) = api.call_once("claim", claim.clone(), "while-it-is-away");
+    assert_eq!((status, &refused["error"]["code"]), (503, &json!("storage")));
+    let hint = refused["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("Nothing was stored"), "{refused}");
+    server.admin().execute(&format!(
+        "UPDATE {schema}.commit_mark SET wall_ms = wall_ms + 600000"
+    ));
+    network.set(Network::Up);
+    let denied = desk.join("/work/api", 2).call("claim", claim.clone());
+    assert_eq!(denied["status"], "denied", "{denied}");
+    let back = laptop.join("/work/web", 1);
+    assert_eq!(back.id, web.id, "the same session");
+    let renewed = back.call("claim", claim);
+    assert_eq!(renewed["fence"], granted["fence"], "{renewed}");
+    drop(hub);
+    server.admin().execute(&format!(
+        "SET client_min_messages TO warning; DROP SCHEMA {schema} CASCADE"
+    ));
 }
