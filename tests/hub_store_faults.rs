@@ -148,7 +148,9 @@ impl Acknowledged {
         while !stop.load(Ordering::Relaxed) {
             let claimed = call_until_settled(session, "claim", &resource);
             let fence = match claimed["error"]["code"].as_str() {
-                None => claimed["fence"].as_i64().unwrap_or_else(|| panic!("{claimed}")),
+                None => claimed["fence"]
+                    .as_i64()
+                    .unwrap_or_else(|| panic!("{claimed}")),
                 Some("outcome_unknown") => {
                     let again = call_until_settled(session, "claim", &resource);
                     let fence = again["fence"].as_i64();
@@ -258,7 +260,12 @@ fn failover_loses_nothing_acknowledged_and_does_nothing_twice() {
         drop(ends_answers);
         answering.join().unwrap();
     });
-    let count = |sql: &str| text_of(&standby.url, &format!("SELECT count(*) FROM failover.{sql}"));
+    let count = |sql: &str| {
+        text_of(
+            &standby.url,
+            &format!("SELECT count(*) FROM failover.{sql}"),
+        )
+    };
     let stored = text_of(
         &standby.url,
         "SELECT string_agg(body, ',' ORDER BY id) FROM failover.message",
@@ -300,7 +307,10 @@ fn long_outage_of_the_server_ends_no_session() {
     assert_eq!(granted["status"], "granted", "{granted}");
     network.set(Network::Cut);
     let (status, refused) = api.call_once("claim", claim.clone(), "while-it-is-away");
-    assert_eq!((status, &refused["error"]["code"]), (503, &json!("storage")));
+    assert_eq!(
+        (status, &refused["error"]["code"]),
+        (503, &json!("storage"))
+    );
     let hint = refused["error"]["hint"].as_str().unwrap();
     assert!(hint.contains("Nothing was stored"), "{refused}");
     server.admin().execute(&format!(
@@ -317,4 +327,61 @@ fn long_outage_of_the_server_ends_no_session() {
     server.admin().execute(&format!(
         "SET client_min_messages TO warning; DROP SCHEMA {schema} CASCADE"
     ));
+}
+
+/// Text that no compression makes small.
+fn random_text(bytes: usize) -> String {
+    std::iter::repeat_with(fastrand::alphanumeric)
+        .take(bytes)
+        .collect()
+}
+
+#[test]
+fn full_disk_of_the_server_refuses_writes_until_space_is_back() {
+    const FILL: &str = "CREATE TABLE filler (text TEXT);
+        DO $$ BEGIN
+            LOOP INSERT INTO filler SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 50); END LOOP;
+        EXCEPTION WHEN disk_full THEN NULL;
+        END $$";
+    let Some(server) = OwnServer::on_small_disk("a full disk of the server behind a hub", "16m")
+    else {
+        return;
+    };
+    let admin = PostgresServer {
+        url: server.url.clone(),
+    };
+    let admin = admin.admin();
+    let world = World::new();
+    let hub = Hub::start_on(&world, &format!("{}?schema=small_disk", server.url));
+    let host = OtherHost::new(&hub, "laptop");
+    let (web, api) = (host.join("/work/web", 1), host.join("/work/api", 2));
+    let claim = json!({ "resource": "port:1", "lease_seconds": 600 });
+    let granted = web.call("claim", claim.clone());
+    assert_eq!(granted["status"], "granted", "{granted}");
+    admin.execute(FILL);
+    let message = json!({ "to": "api", "body": random_text(60_000) });
+    for attempt in ["first", "second"] {
+        let (status, refused) = web.call_once("post", message.clone(), attempt);
+        assert_eq!(status, 500, "{refused}");
+        assert_eq!(refused["error"]["code"], "storage", "{refused}");
+        let said = refused["error"]["message"].as_str().unwrap();
+        assert!(
+            said.contains("the disk of the database server is full"),
+            "{said}"
+        );
+        let hint = refused["error"]["hint"].as_str().unwrap();
+        assert!(hint.contains("Nothing was stored"), "{hint}");
+        let inbox = api.call("list_messages", json!({}));
+        assert_eq!(inbox["messages"], json!([]), "{inbox}");
+    }
+    for table in ["message", "event WHERE type LIKE 'message.%'"] {
+        let count = format!("SELECT count(*) FROM small_disk.{table}");
+        assert_eq!(admin.text(&count), "0", "{table}");
+    }
+    admin.execute("DROP TABLE filler");
+    let posted = web.call_once("post", message, "second");
+    assert_eq!(posted.0, 200, "{posted:?}");
+    assert_eq!(hub.count_rows("message"), 1);
+    let renewed = web.call("claim", claim);
+    assert_eq!(renewed["fence"], granted["fence"], "{renewed}");
 }

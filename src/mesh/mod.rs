@@ -54,8 +54,6 @@ mod wake;
 pub use crate::mesh::wake::inbox_attempts::{InboxSocketState, WakeLineStatus};
 #[cfg(feature = "hub")]
 pub use access_key::KeyDraft;
-#[cfg(feature = "hub")]
-pub use liveness::SESSION_LEASE_MS;
 pub use blocking_wait::{
     BlockingWait, PollResult, QueryWait, ReplyWait, ReplyWaitEnd, StopReason, ThreadDriver,
     WaitCondition, WaitOutcome, WaitQuery, WaitStep,
@@ -73,6 +71,8 @@ pub use erase::EraseOutcome;
 pub use event::EventLogPage;
 pub use event::{EventWait, ProjectEvent};
 pub use inbox_follow::InboxFollower;
+#[cfg(feature = "hub")]
+pub use liveness::SESSION_LEASE_MS;
 pub use member::Member;
 pub use memory::forget::MemorySelector;
 pub use memory::recall::Recall;

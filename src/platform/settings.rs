@@ -72,6 +72,8 @@ pub struct Settings {
     pub working_directory: PathBuf,
     /// The folders in `PATH`.
     pub search_path: Vec<PathBuf>,
+    /// The file with the passwords of PostgreSQL servers: `PGPASSFILE`, else `~/.pgpass`.
+    pub pass_file: PathBuf,
     /// The command that opens a page: `BROWSER`.
     pub browser: Option<OsString>,
     /// Whether there is a screen on which a browser can open: `DISPLAY` or `WAYLAND_DISPLAY` is set.
@@ -201,6 +203,9 @@ impl Settings {
             keep_ms: layers
                 .integer_in_range(KEEP_DAYS, 1..=3650)?
                 .map_or(DEFAULT_KEEP_MS, |days: i64| days * DAY_MS),
+            pass_file: environment("PGPASSFILE")
+                .filter(|value| !value.is_empty())
+                .map_or_else(|| home.join(".pgpass"), |file| working_directory.join(file)),
             browser: environment("BROWSER").filter(|value| !value.is_empty()),
             has_display: ["DISPLAY", "WAYLAND_DISPLAY"]
                 .into_iter()

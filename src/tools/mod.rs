@@ -59,10 +59,10 @@ pub use all_tools::{INSTRUCTIONS, entries, find};
 pub use arguments::read as read_arguments;
 #[cfg(feature = "hub")]
 pub(crate) use ask::awaited_questions;
-#[cfg(feature = "server")]
-pub use async_driver::{AsyncCaller, BUSY_TIMEOUT, retry_while_busy, run_operation};
 #[cfg(feature = "hub")]
 pub use async_driver::pause_before_retry;
+#[cfg(feature = "server")]
+pub use async_driver::{AsyncCaller, BUSY_TIMEOUT, retry_while_busy, run_operation};
 #[cfg(feature = "server")]
 pub use call::{CallContext, Operation, ProgressReport, Step, ToolCall, single_step};
 #[cfg(feature = "server")]

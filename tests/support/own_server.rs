@@ -2,7 +2,10 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use super::skip;
+use super::private_mounts::{private_mount_command, with_mounts};
+use super::{PostgresServer, skip};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres/start");
 
 /// A server with a data folder of its own. It is stopped, and its folder removed, when this is dropped.
 pub(crate) struct OwnServer {
@@ -23,6 +26,48 @@ impl OwnServer {
         let folder = tempfile::tempdir().unwrap();
         let url = printed(&run(&[path(folder.path())]));
         Some(Self { folder, url })
+    }
+
+    /// Starts a server whose database is on a disk of this size, `16m` for example.
+    pub(crate) fn on_small_disk(what: &str, size: &str) -> Option<Self> {
+        if rustix::process::geteuid().as_raw() != 0 {
+            skip(what, "only root mounts a disk for a server of another user");
+            return None;
+        }
+        let how = private_mount_command(what)?;
+        std::env::var_os("CLAUDE_MESH_TEST_POSTGRES").or_else(|| {
+            skip(what, "CLAUDE_MESH_TEST_POSTGRES names no server");
+            None
+        })?;
+        let folder = tempfile::tempdir().unwrap();
+        let disk = folder.path().join("disk");
+        std::fs::create_dir(&disk).unwrap();
+        // The server keeps the mount, which nobody else sees.
+        let mount = format!(
+            "mount -t tmpfs -o size={size} tmpfs {0} && chown postgres {0} && exec {1} {2}",
+            disk.display(),
+            SCRIPT,
+            folder.path().display()
+        );
+        let output = Command::new("sh")
+            .args(["-c", &with_mounts(how, &mount)])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let server = Self {
+            url: printed(&output),
+            folder,
+        };
+        let admin = PostgresServer {
+            url: server.url.clone(),
+        };
+        let admin = admin.admin();
+        admin.execute(&format!(
+            "CREATE TABLESPACE small LOCATION '{}'",
+            disk.display()
+        ));
+        admin.execute("ALTER ROLE mesh SET default_tablespace TO small");
+        Some(server)
     }
 
     /// Starts a standby. From then on the server acknowledges a commit when the standby has it.
@@ -57,17 +102,12 @@ impl OwnServer {
 
 impl Drop for OwnServer {
     fn drop(&mut self) {
-        let _ = script()
-            .args(["--stop", path(self.folder.path())])
-            .output();
+        let _ = script().args(["--stop", path(self.folder.path())]).output();
     }
 }
 
 fn script() -> Command {
-    Command::new(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/postgres/start"
-    ))
+    Command::new(SCRIPT)
 }
 
 #[track_caller]

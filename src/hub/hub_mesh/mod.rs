@@ -106,9 +106,7 @@ impl HubMesh {
             };
             let outcome = self.pool.run(attempt).await;
             let failed = outcome.as_ref().err();
-            match failed
-                .and_then(|error| tools::pause_before_retry(error, began_ms, &self.now()))
-            {
+            match failed.and_then(|error| tools::pause_before_retry(error, began_ms, &self.now())) {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => return outcome,
             }

@@ -269,8 +269,7 @@ impl ServedTransaction for PostgresTransaction<'_> {
             .collect::<std::result::Result<Vec<_>, _>>();
         // A statement that the server has refused is followed by no commit, and neither is one that ends the server.
         let is_undone = |error: &Error, is_commit: bool| {
-            !is_sent
-                || error.as_db_error().is_some() && !(is_commit && is_connection_lost(error))
+            !is_sent || error.as_db_error().is_some() && !(is_commit && is_connection_lost(error))
         };
         let failed = match (before, last) {
             (Err(error), _) => Some((is_undone(&error, false), error)),
