@@ -153,40 +153,45 @@ fn write_pass_file(world: &World, name: &str, password: &str) -> std::path::Path
     path
 }
 
+/// Runs `claude-mesh` with the passwords of a file. Returns all that it has printed.
+#[track_caller]
+fn refusal_of(world: &World, command: &[&str], pass_file: &Path) -> String {
+    let output = world
+        .command(crate::support::program("claude-mesh"), &world.home())
+        .args(command)
+        .env("PGPASSFILE", pass_file)
+        .output()
+        .unwrap();
+    let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    let said = format!("{out}{err}");
+    assert!(!output.status.success(), "{command:?}: {said}");
+    said
+}
+
 #[test]
 fn every_command_says_why_a_server_cannot_be_used() {
     let Some(schema) = schema("refused") else {
         return;
     };
     let (server, name) = schema.split_once("?schema=").unwrap();
-    let admin = PostgresServer {
-        url: server.to_owned(),
-    };
-    let admin = admin.admin();
+    let url = server.to_owned();
+    let admin = PostgresServer { url }.admin();
     let (newer, foreign) = (format!("{name}_newer"), format!("{name}_foreign"));
     let world = World::new();
-    let key = [
-        "key",
-        "list",
-        "--store",
-        &format!("{server}?schema={newer}"),
-    ];
-    assert_eq!(world.cli(&world.home(), &key).code, Some(0));
+    let of_newer = format!("{server}?schema={newer}");
+    let listed = world.cli(&world.home(), &["key", "list", "--store", &of_newer]);
+    assert_eq!(listed.code, Some(0), "{listed:?}");
     admin.execute(&format!(
-        "UPDATE {newer}.meta SET value = '99' WHERE key = 'min_reader'; CREATE SCHEMA {foreign}; CREATE TABLE {foreign}.invoice (id INT)"
+        "UPDATE {newer}.meta SET value = '99' WHERE key = 'min_reader';
+         CREATE SCHEMA {foreign}; CREATE TABLE {foreign}.invoice (id INT)"
     ));
     let pass_file = write_pass_file(&world, "pgpass", "hunter2");
+    let of_user = |user| format!("{}?schema={name}", url_of(server, user));
     let cases = [
-        (
-            format!("{}?schema={name}", url_of(server, "reader")),
-            "right|may not",
-        ),
-        (format!("{server}?schema={newer}"), "knows up to"),
+        (of_user("reader"), "right|may not"),
+        (of_newer, "knows up to"),
         (format!("{server}?schema={foreign}"), "another program"),
-        (
-            format!("{}?schema={name}", url_of(server, "locked")),
-            "PGPASSFILE",
-        ),
+        (of_user("locked"), "PGPASSFILE"),
         (format!("{server}?schema=Team"), "lowercase"),
         ("db.example/mesh".to_owned(), "postgres://"),
     ];
@@ -198,30 +203,16 @@ fn every_command_says_why_a_server_cannot_be_used() {
             vec!["doctor", "--store", url],
             vec!["move", "--to", url],
         ] {
-            let output = world
-                .command(crate::support::program("claude-mesh"), &world.home())
-                .args(&command)
-                .env("PGPASSFILE", &pass_file)
-                .output()
-                .unwrap();
-            let said = format!(
-                "{}{}",
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr)
-            );
-            assert!(!output.status.success(), "{command:?}: {said}");
+            let said = refusal_of(&world, &command, &pass_file);
             let is_said = expected.split('|').any(|words| said.contains(words));
             assert!(is_said, "{command:?}: {said}");
-            assert!(
-                said.contains("hint") || command[0] == "doctor",
-                "{command:?}: {said}"
-            );
-            assert!(!said.contains("hunter2"), "{command:?}: {said}");
+            let has_hint = said.contains("hint") || command[0] == "doctor";
+            assert!(has_hint && !said.contains("hunter2"), "{command:?}: {said}");
         }
     }
-    let tables =
+    let created =
         format!("SELECT count(*) FROM pg_tables WHERE schemaname IN ('{name}', '{foreign}')");
-    assert_eq!(admin.text(&tables), "1", "nothing was created");
+    assert_eq!(admin.text(&created), "1", "nothing was created");
     admin.execute(&format!(
         "SET client_min_messages TO warning; DROP SCHEMA {newer} CASCADE; DROP SCHEMA {foreign} CASCADE"
     ));

@@ -20,7 +20,7 @@ pub struct DatabaseClock {
     away_since_ms: Arc<AtomicI64>,
 }
 
-/// Stands for a time that has not come.
+/// A time that has not come.
 const NEVER: i64 = i64::MIN;
 
 impl Default for DatabaseClock {

@@ -22,16 +22,12 @@ pub(super) fn failure(location: &PostgresLocation, error: tokio_postgres::Error)
 
 /// Returns whether the server has ended the connection, or it was lost on the way.
 pub(super) fn is_connection_lost(error: &tokio_postgres::Error) -> bool {
-    match error.as_db_error() {
-        Some(reported) => matches!(
-            reported.parsed_severity(),
-            Some(Severity::Fatal | Severity::Panic)
-        ),
-        None => {
-            let cause = error.source();
-            error.is_closed() || cause.is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
-        }
+    if let Some(reported) = error.as_db_error() {
+        let severity = reported.parsed_severity();
+        return matches!(severity, Some(Severity::Fatal | Severity::Panic));
     }
+    let cause = error.source();
+    error.is_closed() || cause.is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
 
 /// Returns the error of opening a connection.
