@@ -71,7 +71,6 @@ pub use erase::EraseOutcome;
 pub use event::EventLogPage;
 pub use event::{EventWait, ProjectEvent};
 pub use inbox_follow::InboxFollower;
-#[cfg(feature = "hub")]
 pub use liveness::SESSION_LEASE_MS;
 pub use member::Member;
 pub use memory::forget::MemorySelector;
