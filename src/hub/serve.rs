@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::middleware;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tower::Layer;
 use tower::util::{BoxCloneSyncService, MapRequestLayer};
@@ -66,20 +67,22 @@ pub struct HubStore {
     pub record: StoreRecord,
 }
 
+#[cfg(feature = "postgres")]
 impl ServeOptions {
     /// Returns the runtime for this kind of mesh: requests that wait for a server run beside each other.
-    fn runtime(&self) -> io::Result<tokio::runtime::Runtime> {
-        #[cfg(feature = "postgres")]
-        if self.store.is_some() {
-            return tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(SERVER_WORKERS)
-                .enable_all()
-                .build();
+    fn runtime(&self) -> io::Result<Runtime> {
+        if self.store.is_none() {
+            return one_thread();
         }
-        tokio::runtime::Builder::new_current_thread()
+        runtime::Builder::new_multi_thread()
+            .worker_threads(SERVER_WORKERS)
             .enable_all()
             .build()
     }
+}
+
+fn one_thread() -> io::Result<Runtime> {
+    runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Runs a hub until the process gets SIGINT or SIGTERM. Calls `on_start` with its URL when it accepts requests.
@@ -97,7 +100,10 @@ pub fn serve(
         });
     }
     descriptor_limit::raise();
+    #[cfg(feature = "postgres")]
     let runtime = options.runtime()?;
+    #[cfg(not(feature = "postgres"))]
+    let runtime = one_thread()?;
     runtime.block_on(run(settings, options, on_start))
 }
 

@@ -80,7 +80,7 @@ pub async fn retry_while_busy<T>(
 
 /// Returns the pause before an attempt is repeated that began at a reading of the monotonic clock: another program holds the
 /// write lock, for less than 15 s, or the database server is away, for less than 2 s. `None` if it is not repeated.
-pub fn pause_before_retry(
+pub(crate) fn pause_before_retry(
     error: &Error,
     began_monotonic_ms: i64,
     now: &Moment,

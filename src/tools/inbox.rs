@@ -56,7 +56,7 @@ struct PollInboxParams {
 }
 
 /// A reply, as the arguments of `reply_to_peer` make it.
-pub struct ReplyDraft {
+pub(crate) struct ReplyDraft {
     question: QuestionId,
     answer: String,
     decline: bool,
@@ -65,7 +65,7 @@ pub struct ReplyDraft {
 
 impl ReplyDraft {
     /// Reads the arguments.
-    pub fn read(arguments: JsonObject) -> Result<Self> {
+    pub(crate) fn read(arguments: JsonObject) -> Result<Self> {
         let ReplyToPeerParams {
             question_id,
             answer,
@@ -81,7 +81,7 @@ impl ReplyDraft {
     }
 
     /// Stores the reply of a session. Returns the result of the call.
-    pub fn store(&self, mesh: &mut Mesh, me: &SessionHandle) -> Result<Value> {
+    pub(crate) fn store(&self, mesh: &mut Mesh, me: &SessionHandle) -> Result<Value> {
         let reply = Reply {
             question: self.question,
             text: &self.answer,

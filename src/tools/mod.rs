@@ -60,7 +60,7 @@ pub use arguments::read as read_arguments;
 #[cfg(feature = "hub")]
 pub(crate) use ask::awaited_questions;
 #[cfg(feature = "hub")]
-pub use async_driver::pause_before_retry;
+pub(crate) use async_driver::pause_before_retry;
 #[cfg(feature = "server")]
 pub use async_driver::{AsyncCaller, BUSY_TIMEOUT, retry_while_busy, run_operation};
 #[cfg(feature = "server")]
@@ -70,7 +70,7 @@ pub use entry::{Effect, JsonObject, ToolEntry};
 #[cfg(feature = "server")]
 pub use error::{OUTCOME_UNKNOWN, error_body, unreadable_settings_body};
 #[cfg(feature = "hub")]
-pub use inbox::ReplyDraft;
+pub(crate) use inbox::ReplyDraft;
 #[cfg(feature = "server")]
 pub use result_budget::CHARS_MAX;
 #[cfg(feature = "server")]
