@@ -157,9 +157,7 @@ impl Settings {
                 .map_or(DEFAULT_KEEP_MS, |days: i64| days * DAY_MS),
             pass_file: pass_file(environment, &home, &working_directory),
             browser: environment("BROWSER").filter(|value| !value.is_empty()),
-            has_display: ["DISPLAY", "WAYLAND_DISPLAY"]
-                .into_iter()
-                .any(|name| environment(name).is_some_and(|value| !value.is_empty())),
+            has_display: has_display(environment),
             claude,
             misplaced: layers.misplaced(),
             home,
@@ -217,6 +215,12 @@ fn command_line_program(program: Option<&Path>) -> PathBuf {
         || PathBuf::from("claude-mesh"),
         |program| program.with_file_name("claude-mesh"),
     )
+}
+
+fn has_display(environment: &dyn Fn(&str) -> Option<OsString>) -> bool {
+    ["DISPLAY", "WAYLAND_DISPLAY"]
+        .into_iter()
+        .any(|name| environment(name).is_some_and(|value| !value.is_empty()))
 }
 
 /// Returns the file in which the programs of PostgreSQL look for passwords.
