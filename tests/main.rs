@@ -121,6 +121,10 @@ mod remote;
 /// Hubs whose mesh is on a PostgreSQL server.
 #[cfg(feature = "postgres")]
 mod hub_store;
+
+/// Faults of the PostgreSQL server behind hubs: restarts, a failover, a full disk, a wrong location.
+#[cfg(feature = "postgres")]
+mod hub_store_faults;
 /// What a session far from its mesh says of a hub that it cannot use: URL, certificate, key, version.
 #[cfg(feature = "remote")]
 mod remote_errors;

@@ -95,7 +95,7 @@ fn unusable_server_is_refused_by_kind_with_a_hint() {
         ),
         (
             format!("postgres://mesh@127.0.0.1:1/mesh?schema={}", schema.name),
-            FaultKind::Other,
+            FaultKind::Unreachable,
             "refused",
         ),
     ];

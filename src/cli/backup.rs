@@ -32,6 +32,7 @@ pub(super) struct BackupArgs {
     file: PathBuf,
     /// The mesh; that of this folder by default.
     #[arg(long, value_name = "NAME")]
+    #[cfg_attr(feature = "postgres", arg(conflicts_with = "store"))]
     mesh: Option<String>,
     #[cfg(feature = "postgres")]
     #[command(flatten)]

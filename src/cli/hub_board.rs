@@ -14,7 +14,11 @@ use super::print;
 use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
 use crate::cli::error::{CliError, Failure};
-use crate::hub::{self, RunningHub};
+#[cfg(feature = "postgres")]
+use crate::cli::store_args;
+use crate::hub::{self, RunningHub, StoreRecord};
+#[cfg(feature = "postgres")]
+use crate::mesh::PostgresPlace;
 use crate::mesh::{Mesh, MeshOptions};
 use crate::platform::clock::monotonic_ms;
 use crate::platform::{Fault, Settings, SystemClock, file, isolation, permissions};
@@ -51,7 +55,11 @@ pub(super) fn board(context: &CliContext, args: &BoardArgs) -> CommandResult {
         Some(hub) => hub,
         None => start_hub(settings)?,
     };
-    let link = format!("{}/#token={}", hub.url, create_token(settings)?);
+    let link = format!(
+        "{}/#token={}",
+        hub.url,
+        create_token(settings, hub.store.as_ref())?
+    );
     if context.json {
         print::json(&json!({ "url": link }))?;
         return Ok(CommandStatus::Done);
@@ -70,13 +78,47 @@ pub(super) fn board(context: &CliContext, args: &BoardArgs) -> CommandResult {
     Ok(CommandStatus::Done)
 }
 
-/// Creates a sign-in link in the default mesh, where the hub looks for it. Returns its token.
-fn create_token(settings: &Settings) -> Result<String, Failure> {
-    let location = isolation::all_meshes(settings)?.swap_remove(0);
+/// Creates a sign-in link where the hub looks for it: in the default mesh, or in the one on a server that it serves. Returns
+/// its token.
+fn create_token(settings: &Settings, store: Option<&StoreRecord>) -> Result<String, Failure> {
     let options = MeshOptions::from_settings(settings);
+    if let Some(store) = store {
+        return create_token_on_server(settings, store, &options);
+    }
+    let location = isolation::all_meshes(settings)?.swap_remove(0);
     let clock = Arc::new(SystemClock::new());
     let mut mesh = Mesh::open_with(&location.database, clock, &options)?;
     Ok(mesh.create_board_link()?)
+}
+
+#[cfg(feature = "postgres")]
+fn create_token_on_server(
+    settings: &Settings,
+    store: &StoreRecord,
+    options: &MeshOptions,
+) -> Result<String, Failure> {
+    let path = settings.mesh_home.join("hub-store").join("mesh.db");
+    let place = PostgresPlace::new(store_args::recorded_location(store)?, path);
+    let mut mesh = Mesh::connect(&place, options)?;
+    Ok(mesh.create_board_link()?)
+}
+
+#[cfg(not(feature = "postgres"))]
+fn create_token_on_server(
+    _: &Settings,
+    store: &StoreRecord,
+    _: &MeshOptions,
+) -> Result<String, Failure> {
+    let message = format!(
+        "this claude-mesh is built without PostgreSQL, and the hub serves {}",
+        store.url
+    );
+    Err(CliError::new(
+        "unsupported",
+        message,
+        "use the claude-mesh that runs the hub",
+    )
+    .into())
 }
 
 /// Starts a hub in the background and waits until it answers.

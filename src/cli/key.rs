@@ -37,6 +37,7 @@ pub(super) struct KeyArgs {
     action: KeyAction,
     /// The mesh; that of this folder by default.
     #[arg(long, value_name = "NAME", global = true)]
+    #[cfg_attr(feature = "postgres", arg(conflicts_with = "store"))]
     mesh: Option<String>,
     #[cfg(feature = "postgres")]
     #[command(flatten)]
@@ -56,6 +57,14 @@ impl KeyMesh {
         let folder = CommandFolder::resolve()?;
         #[cfg(feature = "postgres")]
         if let Some(location) = args.store.location()? {
+            // Before and behind the action, clap does not compare them.
+            if args.mesh.is_some() {
+                let hint = "--mesh names a mesh in a file, --store one on a server";
+                return Err(Failure::argument(
+                    "--mesh cannot be used with --store",
+                    hint,
+                ));
+            }
             let path = folder.settings.mesh_home.join("hub-store").join("mesh.db");
             let shown = MeshLocation {
                 name: location.schema().to_owned(),

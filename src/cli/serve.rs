@@ -157,7 +157,7 @@ pub(super) fn serve(args: &ServeArgs, json: bool) -> CommandResult {
         idle_exit: args.idle_exit,
         detached: args.detached,
         #[cfg(feature = "postgres")]
-        store: args.store.location()?,
+        store: args.store.hub_store(&settings)?,
     };
     let announce = |url: &str| {
         // Nobody may read the line.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::error::Failure;
+use crate::hub::{HubStore, StoreRecord};
 use crate::platform::Settings;
 use crate::store::{
     ChangeCounter, DatabaseClock, Options, PasswordSource, PostgresLocation, Store,
@@ -28,6 +29,20 @@ impl StoreArgs {
             .transpose()
     }
 
+    /// Returns the mesh that a hub serves; `None` if none is named.
+    pub(super) fn hub_store(&self, settings: &Settings) -> Result<Option<HubStore>, Failure> {
+        let (Some(location), Some(url)) = (self.location()?, self.store.clone()) else {
+            return Ok(None);
+        };
+        let file = self.password_file.as_ref();
+        let record = StoreRecord {
+            url,
+            password_file: file.map(|file| settings.working_directory.join(file)),
+            pass_file: settings.pass_file.clone(),
+        };
+        Ok(Some(HubStore { location, record }))
+    }
+
     /// Returns the options for a service, which has another working directory.
     pub(super) fn for_service(&self, settings: &Settings) -> Vec<String> {
         let store = self.store.iter().map(|url| format!("--store={url}"));
@@ -46,9 +61,18 @@ pub(super) fn location(
 ) -> Result<PostgresLocation, Failure> {
     let source = match password_file {
         Some(file) => PasswordSource::File(file.clone()),
-        None => PasswordSource::PassFile(default_pass_file()?),
+        None => PasswordSource::PassFile(Settings::of_this_process()?.pass_file),
     };
     Ok(PostgresLocation::parse(url)?.with_password(&source)?)
+}
+
+/// Returns the location that a hub has recorded, with the password of its user.
+pub(super) fn recorded_location(record: &StoreRecord) -> Result<PostgresLocation, Failure> {
+    let source = match &record.password_file {
+        Some(file) => PasswordSource::File(file.clone()),
+        None => PasswordSource::PassFile(record.pass_file.clone()),
+    };
+    Ok(PostgresLocation::parse(&record.url)?.with_password(&source)?)
 }
 
 /// Opens the mesh at a location; creates it if there is none.
@@ -57,10 +81,4 @@ pub(super) fn connect(location: PostgresLocation, settings: &Settings) -> Result
     let shared = (DatabaseClock::default(), ChangeCounter::default());
     let options = Options::default();
     Ok(Store::connect_postgres(location, &path, shared, options)?)
-}
-
-/// Returns the file in which the programs of PostgreSQL look for passwords.
-fn default_pass_file() -> Result<PathBuf, Failure> {
-    let settings = Settings::of_this_process()?;
-    Ok(settings.home.join(".pgpass"))
 }

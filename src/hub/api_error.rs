@@ -103,6 +103,17 @@ impl ApiError {
         Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", &message, hint)
     }
 
+    /// Returns the refusal of a call that may have been stored, and of which nothing can be read now.
+    pub(super) fn of_unknown_outcome(error: Error) -> Self {
+        let mut refusal = Self::from(error);
+        let error = &mut refusal.body["error"];
+        error["outcome"] = tools::OUTCOME_UNKNOWN.into();
+        error["hint"] =
+            "It is not known whether this was stored; send it again under the same Idempotency-Key."
+                .into();
+        refusal
+    }
+
     /// Returns the refusal with that status and error object.
     pub(super) fn of_parts(status: StatusCode, body: Value) -> Self {
         Self {
@@ -153,7 +164,8 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The status of each code, as `docs/http.md` lists them. `storage` is 503 while another program holds the write lock.
+/// The status of each code, as `docs/http.md` lists them. `storage` is 503 while another program holds the write lock
+/// or the database server is away.
 const STATUS_OF_CODE: &[(&str, StatusCode)] = &[
     ("invalid_argument", StatusCode::BAD_REQUEST),
     ("unauthorized", StatusCode::UNAUTHORIZED),
@@ -179,7 +191,12 @@ const STATUS_OF_CODE: &[(&str, StatusCode)] = &[
 /// Returns the HTTP status of an error.
 fn status_of(error: &Error) -> StatusCode {
     let code = match error {
-        Error::Fault(fault) if fault.kind == FaultKind::Busy => {
+        Error::Fault(fault)
+            if matches!(
+                fault.kind,
+                FaultKind::Busy | FaultKind::Unreachable | FaultKind::OutcomeUnknown
+            ) =>
+        {
             return StatusCode::SERVICE_UNAVAILABLE;
         }
         Error::Fault(_) => "storage",

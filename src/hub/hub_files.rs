@@ -21,6 +21,21 @@ pub(crate) struct HubRecord {
     /// A key of the scope `write`, of the peer `http-local`.
     pub(crate) key: String,
     pub(crate) pid: i32,
+    /// Where its mesh is, if that is on a database server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) store: Option<StoreRecord>,
+}
+
+/// The mesh of a hub on a database server, for programs of the user that open it too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreRecord {
+    /// Its URL, which has no password.
+    pub url: String,
+    /// The file with the password alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// Without such a file, the one with the passwords of all servers, which need not exist.
+    pub pass_file: PathBuf,
 }
 
 /// The files of a hub that runs. They are removed when it ends.

@@ -1,8 +1,10 @@
 //! The hub's own key for programs of the user, in `hub.json`: it acts as the session of the peer `http-local`.
+use crate::hub::hub_files;
 use crate::hub::log::log;
 use crate::hub::state::Hub;
 use crate::mesh::{KeyDraft, Mesh};
 use crate::model::access_key::{KeyHolder, KeyScope};
+use crate::model::key_text::id_of_key_text;
 use crate::model::{PeerName, Result};
 use crate::platform::id::KeyId;
 
@@ -16,7 +18,7 @@ pub(super) struct LocalKey {
 }
 
 impl LocalKey {
-    /// Creates the key, and revokes that of a hub that was killed.
+    /// Creates the key, and revokes that of a hub of this home that was killed. Other hubs of the same mesh keep theirs.
     pub(super) async fn create(hub: &Hub) -> Result<Self> {
         let draft = KeyDraft {
             holder: KeyHolder::Peer(PeerName::parse_chosen(HTTP_LOCAL_PEER)?),
@@ -25,8 +27,10 @@ impl LocalKey {
             lifetime: None,
         };
         let mesh = hub.default_mesh()?;
+        let left_behind = hub_files::read_record(&hub.settings().mesh_home)
+            .and_then(|record| id_of_key_text(&record.key));
         let create = |mesh: &mut Mesh| {
-            revoke_earlier(mesh, &draft.holder)?;
+            revoke_earlier(mesh, &draft.holder, left_behind)?;
             mesh.create_key(&draft)
         };
         let (text, key) = mesh.with_mesh(create).await?;
@@ -46,10 +50,14 @@ impl LocalKey {
     }
 }
 
-fn revoke_earlier(mesh: &mut Mesh, holder: &KeyHolder) -> Result<()> {
+/// Revokes the keys of hubs that were killed: of a file all, of a mesh on a server, which other hubs serve too, the one that
+/// this home has left behind.
+fn revoke_earlier(mesh: &mut Mesh, holder: &KeyHolder, left_behind: Option<KeyId>) -> Result<()> {
     let now_ms = mesh.now().wall_ms;
+    let is_shared = mesh.is_on_server();
     for key in mesh.keys()? {
-        if key.holder == *holder && key.problem(now_ms).is_none() {
+        let is_of_killed_hub = !is_shared || Some(key.id) == left_behind;
+        if key.holder == *holder && is_of_killed_hub && key.problem(now_ms).is_none() {
             mesh.revoke_keys(&key.id.to_string())?;
         }
     }

@@ -40,10 +40,12 @@ mod serve_error;
 mod state;
 mod tls;
 
-pub use hub_files::{board_page_path, log_path, remove_board_pages};
+pub use hub_files::{StoreRecord, board_page_path, log_path, remove_board_pages};
 pub use local_key::HTTP_LOCAL_PEER;
 pub use running_hub::{RunningHub, find_running_hub};
 pub use safety::SafetyOptions;
+#[cfg(feature = "postgres")]
+pub use serve::HubStore;
 pub use serve::{ServeOptions, serve};
 pub use serve_error::ServeError;
 pub use tls::TlsFiles;

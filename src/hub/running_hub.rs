@@ -9,7 +9,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use crate::hub::hub_files::{read_record, socket_path};
+use crate::hub::hub_files::{StoreRecord, read_record, socket_path};
 
 /// How long a hub may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -21,6 +21,8 @@ pub struct RunningHub {
     pub url: String,
     /// The number of its process.
     pub pid: i32,
+    /// Where its mesh is, if that is on a database server.
+    pub store: Option<StoreRecord>,
 }
 
 /// Returns the hub that runs in this folder; `None` if none answers.
@@ -37,6 +39,7 @@ pub fn find_running_hub(mesh_home: &Path) -> Option<RunningHub> {
     Some(RunningHub {
         url: record.url,
         pid: record.pid,
+        store: record.store,
     })
 }
 

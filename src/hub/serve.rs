@@ -13,6 +13,8 @@ use tower::util::{BoxCloneSyncService, MapRequestLayer};
 
 use crate::hub::connection::{Connections, HubService};
 use crate::hub::descriptor_limit;
+#[cfg(feature = "postgres")]
+use crate::hub::hub_files::StoreRecord;
 use crate::hub::hub_files::{self, HubFiles, HubRecord};
 use crate::hub::local_key::LocalKey;
 use crate::hub::log::{self, log};
@@ -52,7 +54,17 @@ pub struct ServeOptions {
     pub detached: bool,
     /// The database server whose mesh it serves, instead of the files of its user.
     #[cfg(feature = "postgres")]
-    pub store: Option<PostgresLocation>,
+    pub store: Option<HubStore>,
+}
+
+/// The mesh on a database server that a hub serves.
+#[cfg(feature = "postgres")]
+#[derive(Debug, Clone)]
+pub struct HubStore {
+    /// With the password of its user.
+    pub location: PostgresLocation,
+    /// What other programs of the user need to open it.
+    pub record: StoreRecord,
 }
 
 #[cfg(feature = "postgres")]
@@ -114,7 +126,12 @@ async fn run(
     let idle_exit = options.idle_exit;
     let hub = Hub::new(settings, Safety::new(options.safety, bound));
     #[cfg(feature = "postgres")]
-    let hub = hub.with_store(options.store);
+    let (hub, store) = match options.store {
+        Some(store) => (hub.with_store(store.location), Some(store.record)),
+        None => (hub, None),
+    };
+    #[cfg(not(feature = "postgres"))]
+    let store = None;
     let hub = Arc::new(hub);
     let local_key = LocalKey::create(&hub).await?;
     let socket = files.listen()?;
@@ -122,6 +139,7 @@ async fn run(
         url: url.clone(),
         key: local_key.text.clone(),
         pid: process::own_pid(),
+        store,
     })?;
     let requests = RequestsInUse::new();
     let connections = Connections::new(service(&hub, requests.clone()), tls);

@@ -56,9 +56,9 @@ impl Hub {
 
     /// Returns the same hub, which serves one mesh on a database server instead.
     #[cfg(feature = "postgres")]
-    pub(super) fn with_store(mut self, store: Option<PostgresLocation>) -> Self {
+    pub(super) fn with_store(mut self, location: PostgresLocation) -> Self {
         let path = self.settings.mesh_home.join("hub-store").join("mesh.db");
-        self.store = store.map(|location| PostgresPlace::new(location, path));
+        self.store = Some(PostgresPlace::new(location, path));
         self
     }
 

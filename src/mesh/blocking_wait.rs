@@ -116,6 +116,11 @@ impl<C: WaitCondition> BlockingWait<C> {
         }
     }
 
+    /// Returns until when it waits, by the monotonic clock of the mesh.
+    pub fn deadline(&self) -> i64 {
+        self.deadline_monotonic_ms
+    }
+
     /// Returns what is waited for.
     pub fn condition(&self) -> &C {
         &self.condition

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::mesh::context::{ReadContext, WriteContext};
-use crate::mesh::liveness::HostView;
+use crate::mesh::liveness::{HostView, SESSION_LEASE_MS};
 #[cfg(feature = "hub")]
 use crate::mesh::once_mark::OnceMark;
 use crate::model::Result;
 use crate::platform::{Clock, Fault, Moment};
 use crate::store::Store;
 use crate::wake::Doorbells;
+
+/// How long the extension of leases before a query waits for the write lock.
+const EXTENSION_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// One open mesh.
 pub struct Mesh {
@@ -98,8 +101,13 @@ impl Mesh {
         let (host, before_commit) = (&self.host, self.before_commit);
         #[cfg(feature = "hub")]
         let once = self.once.as_ref();
-        let (outcome, wakeups) = self.store.write(self.clock.now(), |tx| {
+        let (outcome, wakeups, outage) = self.store.write(self.clock.now(), |tx| {
             let mut write = WriteContext::new(tx, host);
+            let outage = tx.outage_since_ms();
+            if let Some(since_ms) = outage {
+                let lease_until_ms = tx.now.wall_ms + SESSION_LEASE_MS;
+                tx.extend_session_leases_since(since_ms, lease_until_ms)?;
+            }
             #[cfg(feature = "hub")]
             let events_after = once.map(|mark| mark.check(&write)).transpose()?;
             let outcome = operation(&mut write)?;
@@ -110,11 +118,14 @@ impl Mesh {
             }
             write.wake(tx.sessions_waiting_for_events()?);
             write.wake_unnotified()?;
-            Ok((outcome, write.into_wakeups(tx)))
+            Ok((outcome, write.into_wakeups(tx), outage))
         })?;
         #[cfg(feature = "hub")]
         {
             self.once = None;
+        }
+        if let Some(since_ms) = outage {
+            self.store.end_outage(since_ms);
         }
         wakeups.deliver(&self.host.doorbells);
         self.store.checkpoint_if_wal_is_long();
@@ -127,9 +138,27 @@ impl Mesh {
         query: impl FnOnce(ReadContext) -> Result<T>,
     ) -> Result<T> {
         self.store.reopen_if_replaced()?;
-        let host = &self.host;
+        let (host, mut query) = (&self.host, Some(query));
+        let found = self.store.read(self.clock.now(), |tx| {
+            if tx.outage_since_ms().is_some() {
+                return Ok(None);
+            }
+            let query = query.take().expect("it has not run");
+            query(ReadContext { tx, host }).map(Some)
+        })?;
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        self.extend_leases_after_outage();
+        let (host, query) = (&self.host, query.take().expect("it has not run"));
         self.store
             .read(self.clock.now(), |tx| query(ReadContext { tx, host }))
+    }
+
+    /// Extends the leases that could not be renewed, before somebody reads who lives. The reader goes on also if that fails,
+    /// because the server still stores nothing.
+    fn extend_leases_after_outage(&mut self) {
+        self.write_beside_call(EXTENSION_LOCK_TIMEOUT);
     }
 
     /// Runs a query that a caller asked for. Like a write operation, it repeats wake-ups that may be lost.
@@ -148,8 +177,19 @@ impl Mesh {
     /// Repeats wake-ups that may be lost. It does not wait for the write lock and ignores faults, because the caller's
     /// operation must not depend on it: the next operation tries again.
     pub(in crate::mesh) fn wake_unnotified(&mut self) {
-        let lock_timeout = self.store.set_lock_timeout(Duration::ZERO);
+        self.write_beside_call(Duration::ZERO);
+    }
+
+    /// Writes what each write does, and ignores faults. It is not the write that a call is marked for.
+    fn write_beside_call(&mut self, lock_timeout: Duration) {
+        let lock_timeout = self.store.set_lock_timeout(lock_timeout);
+        #[cfg(feature = "hub")]
+        let once = self.once.take();
         let _ = self.write(|_| Ok(()));
+        #[cfg(feature = "hub")]
+        {
+            self.once = once;
+        }
         self.store.set_lock_timeout(lock_timeout);
     }
 }

@@ -14,6 +14,9 @@ use crate::platform::{Moment, process};
 use crate::store::{ProcessLocation, Session};
 use crate::wake::{Doorbells, PersonNotifier};
 
+/// How long a session on another host lives after the last sign of its hub, in milliseconds.
+pub const SESSION_LEASE_MS: i64 = 30_000;
+
 /// The view that this process has of the machine.
 #[derive(Debug)]
 pub(in crate::mesh) struct HostView {

@@ -71,6 +71,7 @@ pub use erase::EraseOutcome;
 pub use event::EventLogPage;
 pub use event::{EventWait, ProjectEvent};
 pub use inbox_follow::InboxFollower;
+pub use liveness::SESSION_LEASE_MS;
 pub use member::Member;
 pub use memory::forget::MemorySelector;
 pub use memory::recall::Recall;
@@ -101,7 +102,7 @@ pub use question::wait::{Wait, WaitPoll};
 #[cfg(feature = "hub")]
 pub use remote_session::join::{HUB_ENDING, REMOTE_REVISION, RemoteJoin, RemoteJoined};
 #[cfg(feature = "hub")]
-pub use remote_session::lease::{GitState, SESSION_LEASE_MS};
+pub use remote_session::lease::GitState;
 #[cfg(feature = "hub")]
 pub use remote_session::once::EarlierCall;
 #[cfg(feature = "hub")]

@@ -8,6 +8,8 @@ use crate::store::MovedMark;
 /// The figures of a mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
+    /// What runs the database: `sqlite` or `postgres`.
+    pub engine: &'static str,
     /// Size of the database in bytes.
     pub bytes: u64,
     /// Size of its WAL in bytes.
@@ -63,8 +65,13 @@ impl Mesh {
         };
         let over_budget = views.iter().filter(is_spent).count();
         let (bytes, wal_bytes) = self.store.sizes();
+        let engine = match self.store.server() {
+            None => "sqlite",
+            Some(_) => "postgres",
+        };
         self.read(|read| {
             Ok(Status {
+                engine,
                 wake_budget,
                 posted_turns,
                 over_budget,
@@ -86,6 +93,12 @@ impl Mesh {
                 events: read.tx.count_events()?,
             })
         })
+    }
+
+    /// Returns where the mesh is: the path of its file, or the URL of its schema without user and password.
+    pub fn place(&self) -> String {
+        let server = self.store.server();
+        server.unwrap_or_else(|| self.path().display().to_string())
     }
 
     /// Returns where the mesh was moved, if the file was left behind by `claude-mesh move`.

@@ -36,6 +36,10 @@ pub enum FaultKind {
     /// Another program held the write lock for longer than this one waits.
     Busy,
     DiskFull,
+    /// The database server is away, or its connection broke before a commit: nothing was stored.
+    Unreachable,
+    /// The connection to the database server broke during a commit: it may be stored or not.
+    OutcomeUnknown,
     /// The file system does not support the database.
     UnsuitableFilesystem,
     /// Another user owns or may write a file that should be private, or this user lacks a permission.
@@ -44,6 +48,16 @@ pub enum FaultKind {
     AtHub,
     /// Anything else.
     Other,
+}
+
+impl FaultKind {
+    /// Returns whether the database could not store anything, through no fault of its callers: their time stands still meanwhile.
+    pub fn is_outage(self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable | Self::OutcomeUnknown | Self::DiskFull
+        )
+    }
 }
 
 impl Fault {

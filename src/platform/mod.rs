@@ -5,6 +5,7 @@
 //! *Why not otherwise:* the environment is read once into [`Settings`], and time is a parameter. Code that reads either in
 //! the middle of an operation cannot be tested and gives different results in hooks and server.
 
+mod claude_environment;
 pub mod clock;
 mod env_file;
 pub mod fault;

@@ -13,6 +13,7 @@ use crate::platform::hub_setting::{self, FoundHub, HubSetting};
 use crate::platform::setting_specs::DAY_MS;
 use crate::platform::setting_value::{invalid_setting, parse_tool_sets, require_absolute};
 
+pub use crate::platform::claude_environment::ClaudeEnvironment;
 pub use crate::platform::setting_specs::{
     ACTIVITY, ALL, ANSWER, DATABASE, DEFAULT_KEEP_MS, DEFAULT_PERSON_BUDGET, DEFAULT_WAKE_BUDGET,
     HOME, HUB_KEY_FILE, HUB_URL, KEEP_DAYS, MESH_SWITCH, NAME, NOTIFY, NOTIFY_CMD, PERSON_BUDGET,
@@ -72,61 +73,14 @@ pub struct Settings {
     pub working_directory: PathBuf,
     /// The folders in `PATH`.
     pub search_path: Vec<PathBuf>,
+    /// The file with the passwords of PostgreSQL servers: `PGPASSFILE`, else `~/.pgpass`.
+    pub pass_file: PathBuf,
     /// The command that opens a page: `BROWSER`.
     pub browser: Option<OsString>,
     /// Whether there is a screen on which a browser can open: `DISPLAY` or `WAYLAND_DISPLAY` is set.
     pub has_display: bool,
     /// The environment that Claude Code sets.
     pub claude: ClaudeEnvironment,
-}
-
-/// The variables that Claude Code sets for its child processes. Another client that was started from the shell of a session
-/// inherits them, so they count only in hooks and for a client that names itself `claude-code`.
-#[derive(Debug, Clone, Default)]
-pub struct ClaudeEnvironment {
-    /// The process of the client; set for hooks only.
-    pub pid: Option<i32>,
-    /// The session at the time when this process started.
-    pub session_id: Option<String>,
-    /// The folder in which Claude Code was started.
-    pub project_dir: Option<PathBuf>,
-    /// `cli` for interactive sessions, `sdk-cli` for `claude -p`.
-    pub entrypoint: Option<String>,
-    /// The inbox socket of the session.
-    pub socket: Option<PathBuf>,
-    /// The token that the socket requires.
-    pub socket_token: Option<String>,
-    /// The folder of the files of Claude Code: `CLAUDE_CONFIG_DIR`, else `~/.claude`.
-    pub config_dir: PathBuf,
-    /// Whether `CLAUDE_CONFIG_DIR` is set.
-    pub config_dir_moved: bool,
-}
-
-impl ClaudeEnvironment {
-    fn read(environment: &dyn Fn(&str) -> Option<OsString>, home: &Path) -> Self {
-        let path = |name| {
-            environment(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        let text = |name| {
-            environment(name)?
-                .into_string()
-                .ok()
-                .filter(|value| !value.is_empty())
-        };
-        let config_dir = path("CLAUDE_CONFIG_DIR");
-        Self {
-            pid: text("CLAUDE_PID").and_then(|value| value.parse().ok()),
-            session_id: text("CLAUDE_CODE_SESSION_ID"),
-            project_dir: path("CLAUDE_PROJECT_DIR"),
-            entrypoint: text("CLAUDE_CODE_ENTRYPOINT"),
-            socket: text("CLAUDE_CODE_MESSAGING_SOCKET").map(PathBuf::from),
-            socket_token: text("CLAUDE_CODE_MESSAGING_TOKEN"),
-            config_dir_moved: config_dir.is_some(),
-            config_dir: config_dir.unwrap_or_else(|| home.join(".claude")),
-        }
-    }
 }
 
 impl Settings {
@@ -201,10 +155,9 @@ impl Settings {
             keep_ms: layers
                 .integer_in_range(KEEP_DAYS, 1..=3650)?
                 .map_or(DEFAULT_KEEP_MS, |days: i64| days * DAY_MS),
+            pass_file: pass_file(environment, &home, &working_directory),
             browser: environment("BROWSER").filter(|value| !value.is_empty()),
-            has_display: ["DISPLAY", "WAYLAND_DISPLAY"]
-                .into_iter()
-                .any(|name| environment(name).is_some_and(|value| !value.is_empty())),
+            has_display: has_display(environment),
             claude,
             misplaced: layers.misplaced(),
             home,
@@ -262,6 +215,22 @@ fn command_line_program(program: Option<&Path>) -> PathBuf {
         || PathBuf::from("claude-mesh"),
         |program| program.with_file_name("claude-mesh"),
     )
+}
+
+fn has_display(environment: &dyn Fn(&str) -> Option<OsString>) -> bool {
+    ["DISPLAY", "WAYLAND_DISPLAY"]
+        .into_iter()
+        .any(|name| environment(name).is_some_and(|value| !value.is_empty()))
+}
+
+/// Returns the file in which the programs of PostgreSQL look for passwords.
+fn pass_file(
+    environment: &dyn Fn(&str) -> Option<OsString>,
+    home: &Path,
+    working_directory: &Path,
+) -> PathBuf {
+    let named = environment("PGPASSFILE").filter(|value| !value.is_empty());
+    named.map_or_else(|| home.join(".pgpass"), |file| working_directory.join(file))
 }
 
 fn mesh_home(

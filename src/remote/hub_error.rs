@@ -14,6 +14,7 @@ use crate::mesh::HUB_ENDING;
 use crate::platform::text;
 use crate::remote::refused_certificate::RefusedCertificate;
 use crate::remote::resolver::UnresolvedName;
+use crate::tools::OUTCOME_UNKNOWN;
 
 /// What a system call or a library said.
 type Cause = Arc<dyn Error + Send + Sync>;
@@ -307,6 +308,7 @@ impl HubError {
     pub(super) fn may_be_carried_out(&self) -> bool {
         match self {
             Self::Broken { .. } => true,
+            Self::Refused(refusal) if refusal.body["error"]["outcome"] == OUTCOME_UNKNOWN => true,
             _ => self.is_hub_ending(),
         }
     }

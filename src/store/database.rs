@@ -3,11 +3,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::connect::Options;
-use super::engine::{self, Access, ServedDatabase};
+use super::engine::{self, Access, Begun, ServedDatabase};
 use super::file_database::FileDatabase;
 use super::schema::{self, Schema};
 use super::transaction::Tx;
-use crate::model::Result;
+use crate::model::{Error, Result};
 use crate::platform::{Fault, Moment};
 
 /// A mark of a state of a database, as one open connection sees it.
@@ -188,6 +188,21 @@ impl Store {
         }
     }
 
+    /// Forgets an outage of the server, after a write that has extended the leases.
+    pub(crate) fn end_outage(&self, since_ms: i64) {
+        if let Place::Served(served) = &self.place {
+            served.database.end_outage(since_ms);
+        }
+    }
+
+    /// Returns where the database server is, without user and password; `None` for a file.
+    pub(crate) fn server(&self) -> Option<String> {
+        match &self.place {
+            Place::File(_) => None,
+            Place::Served(served) => Some(served.database.place()),
+        }
+    }
+
     /// Runs a query on one state of the database.
     pub fn read<T>(&mut self, now: Moment, query: impl FnOnce(&Tx) -> Result<T>) -> Result<T> {
         match &mut self.place {
@@ -228,10 +243,25 @@ impl Served {
         operation: impl FnOnce(Tx) -> Result<T>,
     ) -> Result<T> {
         let version = self.database.version();
-        let begun = self.database.begin(access)?;
-        let now = if self.has_own_clock { begun.now } else { now };
-        let tx = Tx::new(engine::Transaction::Served(begun.transaction), now, version);
-        tx.know_last_id(begun.last_id);
-        operation(tx)
+        let has_own_clock = self.has_own_clock;
+        let outcome = {
+            let Begun {
+                transaction,
+                now: server_now,
+                last_id,
+                outage_since_ms,
+            } = self.database.begin(access)?;
+            let now = if has_own_clock { server_now } else { now };
+            let tx = Tx::new(engine::Transaction::Served(transaction), now, version);
+            tx.know_last_id(last_id);
+            tx.know_outage(outage_since_ms.filter(|_| has_own_clock));
+            operation(tx)
+        };
+        if let Err(Error::Fault(fault)) = &outcome
+            && fault.kind.is_outage()
+        {
+            self.database.note_outage();
+        }
+        outcome
     }
 }

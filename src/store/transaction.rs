@@ -29,6 +29,8 @@ pub struct Tx<'a> {
     has_new_id: Cell<bool>,
     /// The sessions that the commit wakes, on a database server.
     wake: RefCell<Vec<String>>,
+    /// Since when the database server was away, if no write has extended the leases since.
+    outage_since_ms: Cell<Option<i64>>,
 }
 
 impl<'a> Tx<'a> {
@@ -42,6 +44,7 @@ impl<'a> Tx<'a> {
             last_id: Cell::default(),
             has_new_id: Cell::default(),
             wake: RefCell::default(),
+            outage_since_ms: Cell::default(),
         }
     }
 
@@ -64,6 +67,29 @@ impl<'a> Tx<'a> {
 }
 
 impl Tx<'_> {
+    /// Notes that the database server was away until this transaction.
+    pub(super) fn know_outage(&self, since_ms: Option<i64>) {
+        self.outage_since_ms.set(since_ms);
+    }
+
+    /// Returns since when the database server was away, if no write has extended the leases since.
+    pub(crate) fn outage_since_ms(&self) -> Option<i64> {
+        self.outage_since_ms.get()
+    }
+
+    /// Extends the leases of the sessions that were served at a time, in wall milliseconds: none could be renewed since.
+    pub(crate) fn extend_session_leases_since(
+        &self,
+        since_ms: i64,
+        lease_until_ms: i64,
+    ) -> engine::Result<()> {
+        self.sql
+            .run(
+                "UPDATE session SET lease_until_ms = ?1 WHERE lease_until_ms < ?1 AND lease_until_ms >= ?2 AND ended_at_ms IS NULL",
+                [lease_until_ms, since_ms],
+            )
+    }
+
     /// Returns whether the database has at least this version of the schema. A hook does not migrate, so it may read an
     /// older one: 2 brought messages, claims and shared state, 3 memories and tasks, 4 access keys, 5 sessions on other hosts.
     pub(crate) fn schema_at_least(&self, version: u32) -> bool {

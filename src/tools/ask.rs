@@ -242,6 +242,13 @@ impl ToolCall for ReplyCall {
         }
     }
 
+    fn wait_deadline(&self) -> Option<i64> {
+        match &self.phase {
+            ReplyPhase::Waiting(wait) => wait.deadline(),
+            ReplyPhase::Begin | ReplyPhase::Ended(_) => None,
+        }
+    }
+
     fn progress(&self, now: &Moment) -> Option<ProgressReport> {
         match &self.phase {
             ReplyPhase::Waiting(wait) => Some(progress_report(

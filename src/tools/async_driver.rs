@@ -57,6 +57,9 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_millis(20);
 const BUSY_TIMEOUT_TOTAL_MS: i64 = 15_000;
 /// The pause between two tries.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
+/// How long it is tried again while the database server is away, which answers a call that does not wait within a few seconds.
+const UNREACHABLE_TIMEOUT_MS: i64 = 2_000;
+const UNREACHABLE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Repeats an attempt while another program holds the write lock, for at most 15 s. The other calls of the server go on
 /// meanwhile.
@@ -66,25 +69,39 @@ pub async fn retry_while_busy<T>(
 ) -> Result<T> {
     let began_monotonic_ms = clock.now().monotonic_ms;
     loop {
-        match attempt() {
-            Err(error) if is_worth_retrying(&error, began_monotonic_ms, &clock.now()) => {
-                pause_before_retry().await;
-            }
-            outcome => return outcome,
+        let outcome = attempt();
+        let failed = outcome.as_ref().err();
+        match failed.and_then(|error| pause_before_retry(error, began_monotonic_ms, &clock.now())) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return outcome,
         }
     }
 }
 
-/// Returns whether an attempt is repeated that began at a reading of the monotonic clock: another program holds the write
-/// lock, for less than 15 s.
-pub(crate) fn is_worth_retrying(error: &Error, began_monotonic_ms: i64, now: &Moment) -> bool {
-    let is_busy = matches!(error, Error::Fault(fault) if fault.kind == FaultKind::Busy);
-    is_busy && now.monotonic_ms - began_monotonic_ms < BUSY_TIMEOUT_TOTAL_MS
+/// Returns the pause before an attempt is repeated that began at a reading of the monotonic clock: another program holds the
+/// write lock, for less than 15 s, or the database server is away, for less than 2 s. `None` if it is not repeated.
+pub(crate) fn pause_before_retry(
+    error: &Error,
+    began_monotonic_ms: i64,
+    now: &Moment,
+) -> Option<Duration> {
+    let Error::Fault(fault) = error else {
+        return None;
+    };
+    let (limit_ms, pause) = match fault.kind {
+        FaultKind::Busy => (BUSY_TIMEOUT_TOTAL_MS, BUSY_PAUSE),
+        FaultKind::Unreachable => (UNREACHABLE_TIMEOUT_MS, UNREACHABLE_PAUSE),
+        _ => return None,
+    };
+    (now.monotonic_ms - began_monotonic_ms < limit_ms).then_some(pause)
 }
 
-/// Waits before an attempt is repeated.
-pub(crate) async fn pause_before_retry() {
-    tokio::time::sleep(BUSY_PAUSE).await;
+/// Returns whether a call that waits goes on after a failed step: the database server is away, and may be back before the time
+/// of the call is over.
+fn waits_for_server(error: &Error, operation: &Operation, now: &Moment) -> Option<Step> {
+    let is_away = matches!(error, Error::Fault(fault) if fault.kind == FaultKind::Unreachable);
+    let monotonic_ms = operation.wait_deadline().filter(|_| is_away)?;
+    (now.monotonic_ms < monotonic_ms).then_some(Step::PendingUntil { monotonic_ms })
 }
 
 /// Runs an operation to its end. The row of its wait is deleted in any case.
@@ -119,12 +136,15 @@ pub async fn run_operation<C: AsyncCaller>(
         }
         step = match caller.next_step(&mut operation).await {
             Ok(step) => step,
-            Err(error) => match operation.recover(error) {
-                Ok(()) => Step::WaitEnded,
-                Err(error) => {
-                    end_wait(caller, operation.wait_row(), wait).await;
-                    return Err(error);
-                }
+            Err(error) => match waits_for_server(&error, &operation, &caller.now()) {
+                Some(pending) => pending,
+                None => match operation.recover(error) {
+                    Ok(()) => Step::WaitEnded,
+                    Err(error) => {
+                        end_wait(caller, operation.wait_row(), wait).await;
+                        return Err(error);
+                    }
+                },
             },
         };
     }

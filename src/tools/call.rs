@@ -81,6 +81,11 @@ pub trait ToolCall: Send {
         None
     }
 
+    /// Returns until when a call waits, by the monotonic clock of the mesh; `None` if it does not wait, or was stopped.
+    fn wait_deadline(&self) -> Option<i64> {
+        None
+    }
+
     /// Returns the row of the call's wait while it exists. The program that runs the call deletes it when the wait or the
     /// call ends, whatever the reason.
     fn wait_row(&self) -> Option<WaitId> {
@@ -143,6 +148,10 @@ impl<C: WaitCondition> StoppableWait<C> {
 
     pub(super) fn condition(&self) -> &C {
         self.wait.condition()
+    }
+
+    pub(super) fn deadline(&self) -> Option<i64> {
+        self.stop.is_none().then(|| self.wait.deadline())
     }
 
     pub(super) fn row(&self) -> Option<WaitId> {

@@ -232,6 +232,13 @@ impl ToolCall for ClaimCall {
         }
     }
 
+    fn wait_deadline(&self) -> Option<i64> {
+        match &self.phase {
+            ClaimPhase::Waiting(wait) => wait.deadline(),
+            ClaimPhase::Begin | ClaimPhase::Deadlock { .. } | ClaimPhase::Ended { .. } => None,
+        }
+    }
+
     fn progress(&self, _: &Moment) -> Option<ProgressReport> {
         let ClaimPhase::Waiting(wait) = &self.phase else {
             return None;

@@ -8,6 +8,9 @@ use crate::model::{Error, Refusal};
 use crate::platform::{Fault, FaultKind};
 use crate::tools::output;
 
+/// The value of `outcome` in the error object of a call that may have been stored.
+pub const OUTCOME_UNKNOWN: &str = "unknown";
+
 /// Returns the result of a call that was refused or failed.
 pub fn error_body(error: &Error) -> Value {
     let (code, message, hint) = match error {
@@ -22,6 +25,9 @@ pub fn error_body(error: &Error) -> Value {
         Error::Fault(fault) => ("storage", fault.to_string(), fault_hint(fault)),
     };
     let mut body = json!({ "error": { "code": code, "message": message, "hint": hint } });
+    if matches!(error, Error::Fault(fault) if fault.kind == FaultKind::OutcomeUnknown) {
+        body["error"]["outcome"] = OUTCOME_UNKNOWN.into();
+    }
     if let Error::Refused(Refusal::VersionMismatch { current, .. }) = error {
         body["error"]["current"] = output::entry(current);
     }
@@ -44,6 +50,9 @@ pub fn unreadable_settings_body(fault: &Fault) -> Value {
 
 /// No tool repairs a fault; the user can.
 fn fault_hint(fault: &Fault) -> Cow<'static, str> {
+    if fault.kind == FaultKind::OutcomeUnknown {
+        return "Look whether it is stored before you call again.".into();
+    }
     if fault.hint.is_empty() {
         "Tell your user; nothing was stored. Calling again later is safe.".into()
     } else {

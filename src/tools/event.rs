@@ -201,6 +201,10 @@ impl ToolCall for WaitCall {
         }
     }
 
+    fn wait_deadline(&self) -> Option<i64> {
+        self.wait.as_ref()?.deadline()
+    }
+
     fn progress(&self, _: &Moment) -> Option<ProgressReport> {
         self.wait.as_ref()?;
         let message = match self.filter.types.as_slice() {

@@ -59,16 +59,16 @@ pub use all_tools::{INSTRUCTIONS, entries, find};
 pub use arguments::read as read_arguments;
 #[cfg(feature = "hub")]
 pub(crate) use ask::awaited_questions;
+#[cfg(feature = "hub")]
+pub(crate) use async_driver::pause_before_retry;
 #[cfg(feature = "server")]
 pub use async_driver::{AsyncCaller, BUSY_TIMEOUT, retry_while_busy, run_operation};
-#[cfg(feature = "hub")]
-pub(crate) use async_driver::{is_worth_retrying, pause_before_retry};
 #[cfg(feature = "server")]
 pub use call::{CallContext, Operation, ProgressReport, Step, ToolCall, single_step};
 #[cfg(feature = "server")]
 pub use entry::{Effect, JsonObject, ToolEntry};
 #[cfg(feature = "server")]
-pub use error::{error_body, unreadable_settings_body};
+pub use error::{OUTCOME_UNKNOWN, error_body, unreadable_settings_body};
 #[cfg(feature = "hub")]
 pub(crate) use inbox::ReplyDraft;
 #[cfg(feature = "server")]

@@ -31,7 +31,7 @@ fn mesh_status(arguments: JsonObject) -> Result<Operation> {
             "status": "ok",
             "version": env!("CARGO_PKG_VERSION"),
             "schema": status.schema,
-            "path": call.mesh.path().display().to_string(),
+            "path": call.mesh.place(),
             "mesh": call.location.name,
             "bytes": status.bytes,
             "wal_bytes": status.wal_bytes,

@@ -19,6 +19,8 @@ pub(crate) mod install_home;
 mod mesh_fixture;
 #[cfg(feature = "hub")]
 mod other_host;
+#[cfg(feature = "postgres")]
+mod own_server;
 pub(crate) mod private_mounts;
 mod process;
 mod refusal;
@@ -50,6 +52,8 @@ pub(crate) use self::inbox_session::*;
 pub(crate) use self::mesh_fixture::*;
 #[cfg(feature = "hub")]
 pub(crate) use self::other_host::*;
+#[cfg(feature = "postgres")]
+pub(crate) use self::own_server::*;
 pub(crate) use self::process::*;
 pub(crate) use self::refusal::*;
 #[cfg(feature = "remote")]

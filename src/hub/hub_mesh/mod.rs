@@ -104,11 +104,11 @@ impl HubMesh {
                 }
                 operation(mesh)
             };
-            match self.pool.run(attempt).await {
-                Err(error) if tools::is_worth_retrying(&error, began_ms, &self.now()) => {
-                    tools::pause_before_retry().await;
-                }
-                outcome => return outcome,
+            let outcome = self.pool.run(attempt).await;
+            let failed = outcome.as_ref().err();
+            match failed.and_then(|error| tools::pause_before_retry(error, began_ms, &self.now())) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return outcome,
             }
         }
     }

@@ -10,6 +10,8 @@ use crate::platform::id::SessionId;
 
 /// The time between two renewals of the leases of sessions on other hosts.
 const LEASE_RENEWAL: Duration = Duration::from_secs(10);
+/// The pause after a renewal that failed, because the database server is away or its disk is full.
+const RENEWAL_RETRY: Duration = Duration::from_secs(1);
 
 impl HubMesh {
     /// Registers a session on another host, or finds it.
@@ -78,8 +80,17 @@ impl HubMesh {
         if let Some(wait) = due {
             return Some(wait);
         }
-        // If it fails, the leases hold until the next try.
-        let _ = self.with_mesh(|mesh| mesh.renew_leases(&served)).await;
+        if self
+            .with_mesh(|mesh| mesh.renew_leases(&served))
+            .await
+            .is_err()
+        {
+            // Their programs do not get through either: time stands still for all sessions.
+            for session in self.sessions().values() {
+                session.touch(&self.now());
+            }
+            return Some(RENEWAL_RETRY);
+        }
         *self
             .renewed_monotonic_ms
             .lock()

@@ -20,6 +20,7 @@ use crate::hub::request_log::LogDetail;
 use crate::mesh::{EarlierCall, GitState, HUB_ENDING};
 use crate::model::access_key::KeyScope;
 use crate::model::{Error, Refusal, Result};
+use crate::platform::FaultKind;
 use crate::platform::id::{QuestionId, SessionId};
 use crate::tools::{self, Effect, JsonObject, ToolEntry};
 
@@ -29,6 +30,9 @@ const NO_KEY: &str =
     "a call that writes needs the header Idempotency-Key, 1 to 255 ASCII characters";
 /// The header of a result with the number of calls of the session that have ended, which snapshots have, too.
 const FINISHED_CALLS: &str = "claude-mesh-calls";
+
+/// How often a call is carried out whose commits get lost.
+const ATTEMPTS_MAX: u32 = 3;
 
 /// What is needed of a call.
 #[derive(Deserialize)]
@@ -71,7 +75,8 @@ struct CallFacts {
 struct KeyedCall {
     key: String,
     hash: [u8; 32],
-    running: RemoteCall,
+    /// No other call with the key runs until this is dropped.
+    _running: RemoteCall,
 }
 
 pub(super) async fn call(
@@ -104,7 +109,7 @@ pub(super) async fn call(
         let keyed = KeyedCall {
             key: key.to_owned(),
             hash: call_hash(tool.name, &body.arguments),
-            running: running.in_turn().await,
+            _running: running.in_turn().await,
         };
         run_once(&caller, tool, body, keyed).await
     };
@@ -203,20 +208,24 @@ async fn run_once(
     keyed: KeyedCall,
 ) -> std::result::Result<(StatusCode, Value), ApiError> {
     let keyed_caller = caller.keyed_caller();
-    let (key, hash) = (keyed.key.clone(), keyed.hash);
+    let keyed = Arc::new(keyed);
+    let (key, hash) = (&keyed.key, keyed.hash);
     let find = || async {
         let found = caller
             .mesh()
-            .with_mesh(|mesh| mesh.find_earlier_call(keyed_caller, (&key, hash)));
+            .with_mesh(|mesh| mesh.find_earlier_call(keyed_caller, (key, hash)));
         found.await
     };
     let mut found = find().await?;
-    if found == EarlierCall::None {
+    for _ in 0..ATTEMPTS_MAX {
+        if found != EarlierCall::None {
+            break;
+        }
         let arguments = body.arguments_in_time(tool);
-        match run_marked(caller, tool, arguments, keyed).await {
+        match run_marked(caller, tool, arguments, &keyed).await {
             Some(answer) => return Ok(answer),
-            // Another hub has carried it out meanwhile.
-            None => found = find().await?,
+            // Another hub has carried it out meanwhile, or it may have been stored when the database server went away.
+            None => found = find().await.map_err(ApiError::of_unknown_outcome)?,
         }
     }
     match found {
@@ -250,18 +259,20 @@ async fn run_once(
 }
 
 /// Runs a call whose first transaction records its idempotency key, and stores its result. It goes on if the client vanishes,
-/// unless it waits: then its wait ends, and what it asked stays. Returns `None` if another hub has carried it out.
+/// unless it waits: then its wait ends, and what it asked stays. Returns `None` if another hub has carried it out, or if it
+/// is not known whether it is stored.
 async fn run_marked(
     caller: &Caller,
     tool: &'static ToolEntry,
     arguments: JsonObject,
-    keyed: KeyedCall,
+    keyed: &Arc<KeyedCall>,
 ) -> Option<(StatusCode, Value)> {
     let marked = caller.marked(&keyed.key, keyed.hash);
     if tool.name == "ask_peer" {
         return finish(&marked, tool, arguments, keyed).await;
     }
-    let running = tokio::spawn(async move { finish(&marked, tool, arguments, keyed).await });
+    let keyed = Arc::clone(keyed);
+    let running = tokio::spawn(async move { finish(&marked, tool, arguments, &keyed).await });
     running
         .await
         .unwrap_or_else(|_| Some(ApiError::internal().into_parts()))
@@ -271,18 +282,20 @@ async fn finish(
     caller: &Caller,
     tool: &ToolEntry,
     arguments: JsonObject,
-    keyed: KeyedCall,
+    keyed: &KeyedCall,
 ) -> Option<(StatusCode, Value)> {
     let outcome = outcome_of(caller, tool, arguments).await;
-    if matches!(outcome, Err(Error::Refused(Refusal::CarriedOutBefore))) {
-        return None;
+    match &outcome {
+        Err(Error::Refused(Refusal::CarriedOutBefore)) => return None,
+        Err(Error::Fault(fault)) if fault.kind == FaultKind::OutcomeUnknown => return None,
+        _ => {}
     }
     let (status, body) = answer_of(outcome);
-    let KeyedCall { key, running, .. } = keyed;
+    let key = &keyed.key;
     // After a fault it is not known whether the commit took effect.
     if !status.is_server_error() {
         let (mesh, keyed_caller) = (Arc::clone(caller.mesh()), caller.keyed_caller());
-        let (text, key) = (body.to_string(), &key);
+        let text = body.to_string();
         let stored =
             mesh.with_mesh(|mesh| mesh.complete_call(keyed_caller, key, (status.as_u16(), &text)));
         // It has been carried out, so its client gets the result also if that cannot be stored.
@@ -292,7 +305,6 @@ async fn finish(
             ));
         }
     }
-    drop(running);
     Some((status, body))
 }
 

@@ -1,5 +1,6 @@
 //! Registers sessions on other hosts and renews their leases: the operations of a hub.
 use crate::mesh::connection::Mesh;
+use crate::mesh::liveness::SESSION_LEASE_MS;
 use crate::mesh::peer::join_request::JoinRequest;
 use crate::mesh::peer::register::register;
 use crate::mesh::remote_session::join::RemoteJoined;
@@ -7,8 +8,6 @@ use crate::mesh::session::SessionHandle;
 use crate::model::Result;
 use crate::platform::id::SessionId;
 
-/// How long a session on another host lives after the last sign of its hub, in milliseconds.
-pub const SESSION_LEASE_MS: i64 = 30_000;
 /// The schema from which on programs know folders of other hosts.
 const SCHEMA_OF_OTHER_HOSTS: u32 = 5;
 

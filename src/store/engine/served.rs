@@ -24,12 +24,23 @@ pub(in crate::store) struct Begun<'a> {
     pub(in crate::store) now: Moment,
     /// The value of `last_id` in `meta`, of a write.
     pub(in crate::store) last_id: Option<String>,
+    /// Since when the server was away, if nothing has been written since.
+    pub(in crate::store) outage_since_ms: Option<i64>,
 }
 
 /// A connection to a mesh on a database server.
 pub(in crate::store) trait ServedDatabase: Debug + Send {
     /// Begins a transaction, on a new connection if the last one was lost.
     fn begin(&mut self, access: Access) -> Result<Begun<'_>>;
+
+    /// Notes that the server is away, or stores nothing.
+    fn note_outage(&self);
+
+    /// Forgets an outage after which a write has extended the leases.
+    fn end_outage(&self, since_ms: i64);
+
+    /// Returns where it is, without user and password.
+    fn place(&self) -> String;
 
     /// Returns the version of the schema.
     fn version(&self) -> u32;

@@ -15,7 +15,7 @@ pub fn status(status: &Status) -> Map<String, Value> {
         "tasks": status.tasks,
         "memories": status.memories,
         "events": status.events,
-        "engine": "sqlite",
+        "engine": status.engine,
         "brakes": {
             "wake_budget": status.wake_budget,
             "posted_turns": status.posted_turns,

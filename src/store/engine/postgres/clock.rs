@@ -1,4 +1,4 @@
-//! The clock of the database server, as far as this process knows it.
+//! The clock of the database server, as far as this process knows it, and since when the server was away.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -14,7 +14,14 @@ pub struct DatabaseClock {
     here: Arc<SystemClock>,
     ahead_ms: Arc<AtomicI64>,
     boot: Arc<str>,
+    /// What the server said last.
+    answered_ms: Arc<AtomicI64>,
+    /// Since when it was away; [`NEVER`] if it was not.
+    away_since_ms: Arc<AtomicI64>,
 }
+
+/// A time that has not come.
+const NEVER: i64 = i64::MIN;
 
 impl Default for DatabaseClock {
     fn default() -> Self {
@@ -22,6 +29,8 @@ impl Default for DatabaseClock {
             here: Arc::default(),
             ahead_ms: Arc::default(),
             boot: BOOT.into(),
+            answered_ms: Arc::new(AtomicI64::new(NEVER)),
+            away_since_ms: Arc::new(AtomicI64::new(NEVER)),
         }
     }
 }
@@ -40,6 +49,35 @@ impl DatabaseClock {
     pub(in crate::store) fn adjust(&self, wall_ms: i64) {
         let ahead_ms = wall_ms - self.here.now().wall_ms;
         self.ahead_ms.store(ahead_ms, Ordering::Relaxed);
+        self.answered_ms.store(wall_ms, Ordering::SeqCst);
+    }
+
+    /// Notes that the server is away, or stores nothing. Leases that went on when it last answered cannot have been renewed.
+    pub(in crate::store) fn note_outage(&self) {
+        let since_ms = self.answered_ms.load(Ordering::SeqCst);
+        // An earlier outage that nobody has dealt with goes on.
+        let _ = self.away_since_ms.compare_exchange(
+            NEVER,
+            since_ms,
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        );
+    }
+
+    /// Returns since when the server was away, until [`DatabaseClock::end_outage`].
+    pub(in crate::store) fn outage_since_ms(&self) -> Option<i64> {
+        let since_ms = self.away_since_ms.load(Ordering::SeqCst);
+        (since_ms != NEVER).then_some(since_ms)
+    }
+
+    /// Forgets an outage whose leases are extended; a longer one stays.
+    pub(in crate::store) fn end_outage(&self, since_ms: i64) {
+        let _ = self.away_since_ms.compare_exchange(
+            since_ms,
+            NEVER,
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        );
     }
 }
 

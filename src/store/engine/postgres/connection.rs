@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join4;
-use tokio_postgres::error::Severity;
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::super::error::{EngineError, Result};
 use super::clock::DatabaseClock;
 use super::dialect::translate;
-use super::failure::{busy, connect_failure, failure, unusable};
+use super::failure::{busy, connect_failure, failure, is_connection_lost, unusable};
 use super::link;
 use super::listen::ChangeCounter;
 use super::location::PostgresLocation;
@@ -81,7 +80,10 @@ impl PostgresConnection {
             Fault::new(FaultKind::Other, format!("no runtime: {error}"), "").with_source(error)
         })?;
         let entered = runtime.wait(open(&location, tls.as_ref()));
-        let (client, mesh) = entered.map_err(EngineError::into_fault)?;
+        let (client, mesh) = entered.map_err(|error| {
+            clock.note_outage();
+            error.into_fault()
+        })?;
         Ok(Self {
             runtime,
             client: Arc::new(client),
@@ -143,6 +145,7 @@ impl PostgresConnection {
 
     /// Connects again. Nothing of an operation is lost by that: it has not begun.
     fn reconnect(&mut self) -> Result<()> {
+        self.clock.note_outage();
         let opened = self.runtime.wait(open(&self.location, self.tls.as_ref()));
         let (client, mesh) = opened?;
         self.client = Arc::new(client);
@@ -273,14 +276,6 @@ impl PostgresConnection {
         });
         number.ok_or_else(EngineError::no_row)
     }
-}
-
-/// Returns whether the server has ended the connection, or it was lost on the way.
-fn is_connection_lost(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().is_none_or(|reported| {
-        let severity = reported.parsed_severity();
-        matches!(severity, Some(Severity::Fatal | Severity::Panic))
-    })
 }
 
 /// Opens a connection to a mesh.

@@ -17,13 +17,27 @@ impl ServedDatabase for PostgresConnection {
                 (self.clock.now(), None)
             }
         };
+        let outage_since_ms = self.clock.outage_since_ms();
         let is_write = matches!(access, Access::Write { .. });
         let transaction = PostgresTransaction::new(self, is_write, now.wall_ms);
         Ok(Begun {
             transaction: Box::new(transaction),
             now,
             last_id,
+            outage_since_ms,
         })
+    }
+
+    fn note_outage(&self) {
+        self.clock.note_outage();
+    }
+
+    fn end_outage(&self, since_ms: i64) {
+        self.clock.end_outage(since_ms);
+    }
+
+    fn place(&self) -> String {
+        self.location.to_string()
     }
 
     fn version(&self) -> u32 {

@@ -2,7 +2,7 @@
 use std::error::Error as _;
 use std::sync::Arc;
 
-use tokio_postgres::error::DbError;
+use tokio_postgres::error::{DbError, Severity};
 
 use super::super::error::{EngineError, ServedError};
 use super::location::PostgresLocation;
@@ -14,9 +14,20 @@ type Description = (FaultKind, String, &'static str);
 pub(super) fn failure(location: &PostgresLocation, error: tokio_postgres::Error) -> EngineError {
     let description = match error.as_db_error() {
         Some(reported) => describe(location, reported),
+        None if is_connection_lost(&error) => away(with_cause(&error)),
         None => (FaultKind::Other, with_cause(&error), ""),
     };
     described(location, error, description)
+}
+
+/// Returns whether the server has ended the connection, or it was lost on the way.
+pub(super) fn is_connection_lost(error: &tokio_postgres::Error) -> bool {
+    if let Some(reported) = error.as_db_error() {
+        let severity = reported.parsed_severity();
+        return matches!(severity, Some(Severity::Fatal | Severity::Panic));
+    }
+    let cause = error.source();
+    error.is_closed() || cause.is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
 
 /// Returns the error of opening a connection.
@@ -61,11 +72,8 @@ pub(super) fn unusable(
 /// Returns the error of a connection that the server closes at once.
 pub(super) fn closed(location: &PostgresLocation) -> EngineError {
     let problem = "the server has closed the connection";
-    unusable(
-        location,
-        FaultKind::Other,
-        (problem, "look into the log of the server"),
-    )
+    let (kind, problem, hint) = away(problem.into());
+    unusable(location, kind, (&problem, hint))
 }
 
 /// Returns the error of a commit whose outcome is not known.
@@ -74,7 +82,7 @@ pub(super) fn lost_commit(
     error: tokio_postgres::Error,
 ) -> EngineError {
     served(ServedError {
-        kind: FaultKind::Other,
+        kind: FaultKind::OutcomeUnknown,
         problem: format!(
             "cannot use {location}: the connection was lost during a commit, so it is not known whether the change is stored"
         ),
@@ -113,6 +121,8 @@ fn describe(location: &PostgresLocation, reported: &DbError) -> Description {
             "an owner of the database runs GRANT CREATE ON DATABASE, or CREATE SCHEMA with AUTHORIZATION for this role",
         ),
         "25006" => read_only(),
+        // admin_shutdown, crash_shutdown, cannot_connect_now
+        "57P01" | "57P02" | "57P03" => away(message.to_owned()),
         "3D000" => (
             FaultKind::Other,
             format!("database {} does not exist", location.database()),
@@ -125,6 +135,15 @@ fn describe(location: &PostgresLocation, reported: &DbError) -> Description {
         ),
         code => (FaultKind::Other, format!("{message} ({code})"), ""),
     }
+}
+
+/// Describes a server that is away.
+fn away(problem: String) -> Description {
+    (
+        FaultKind::Unreachable,
+        problem,
+        "check that the server runs and that this machine reaches it; its log says why it has ended",
+    )
 }
 
 /// Describes a lock that others held for too long.
@@ -166,7 +185,7 @@ fn describe_connection(location: &PostgresLocation, error: &tokio_postgres::Erro
         );
     }
     (
-        FaultKind::Other,
+        FaultKind::Unreachable,
         text,
         "check that the server runs, that host and port are right and that this machine may connect",
     )

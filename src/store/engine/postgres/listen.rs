@@ -24,7 +24,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(15);
 /// How long the answer to a look may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(100);
-const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(5);
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Why nothing is received any more; `None` if the server has closed the connection.
 type Lost = Option<tokio_postgres::Error>;

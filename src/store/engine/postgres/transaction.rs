@@ -14,7 +14,7 @@ use super::super::params::Values;
 use super::super::row::ServedRow;
 use super::super::served::{ServedRows, ServedTransaction};
 use super::connection::{PostgresConnection, PreparedStatement};
-use super::failure::{failure, lost_commit};
+use super::failure::{failure, is_connection_lost, lost_commit};
 use super::values::{ReceivedValue, SentValue, sent_values};
 
 /// How many statements wait for the next one that is read. `join_all` polls no more than thirty futures in their order.
@@ -257,9 +257,9 @@ impl ServedTransaction for PostgresTransaction<'_> {
         let location = &self.connection.location;
         let wall_ms: &dyn rusqlite::ToSql = &self.wall_ms;
         self.run(MARK_SQL, Values::Positional(&[wall_ms]))?;
-        // What fails before the commit is sent has an outcome that is known: it is undone.
         let pending = std::mem::take(&mut *self.pending.borrow_mut());
         let client = &self.connection.client;
+        let is_sent = !client.is_closed();
         let sql = self.commit_sql(wake);
         let (before, last) = self
             .connection
@@ -267,11 +267,22 @@ impl ServedTransaction for PostgresTransaction<'_> {
         let before = before
             .into_iter()
             .collect::<std::result::Result<Vec<_>, _>>();
-        if let Err(error) = before.and(last) {
-            return Err(if error.as_db_error().is_some() {
+        // A statement that the server has refused is followed by no commit, and neither is one that ends the server.
+        let is_undone = |error: &Error, is_commit: bool| {
+            !is_sent || error.as_db_error().is_some() && !(is_commit && is_connection_lost(error))
+        };
+        let failed = match (before, last) {
+            (Err(error), _) => Some((is_undone(&error, false), error)),
+            (Ok(_), Err(error)) => Some((is_undone(&error, true), error)),
+            (Ok(_), Ok(())) => None,
+        };
+        if let Some((is_undone, error)) = failed {
+            if is_connection_lost(&error) {
+                self.is_over.set(true);
+            }
+            return Err(if is_undone {
                 failure(location, error)
             } else {
-                self.is_over.set(true);
                 lost_commit(location, error)
             });
         }
