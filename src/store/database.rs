@@ -230,8 +230,10 @@ impl Served {
         let version = self.database.version();
         let begun = self.database.begin(access)?;
         let now = if self.has_own_clock { begun.now } else { now };
-        let tx = Tx::new(engine::Transaction::Served(begun.transaction), now, version);
-        tx.know_last_id(begun.last_id);
+        let mut tx = Tx::new(engine::Transaction::Served(begun.transaction), now, version);
+        if let Some(facts) = begun.facts {
+            tx.know(facts);
+        }
         operation(tx)
     }
 }
