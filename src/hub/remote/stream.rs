@@ -67,7 +67,7 @@ struct Listener {
     alert: Option<PersonAlert>,
     /// When the wake and the claim queues of the session are looked at again, without a signal.
     recheck_at: Instant,
-    /// Until when a wake is left to a waiting call. Snapshots are sent meanwhile: results of calls wait for them.
+    /// Until when a change is left to a waiting call.
     grace_ends: Option<Instant>,
     frames: VecDeque<Bytes>,
 }
@@ -121,15 +121,23 @@ impl Listener {
         }
     }
 
-    /// Sends the snapshot, and the wake that is due. A change is left to a waiting call first, if there is one.
+    /// Sends the snapshot, and the wake that is due. A change is left to a waiting call first, if there is one; but the result of
+    /// a call that has ended waits for the next snapshot.
     async fn push_changes(&mut self, is_quiet: bool) -> Result<()> {
-        self.push_snapshot().await?;
-        if !is_quiet && self.session.has_calls_besides_stream() {
+        let is_left_to_call = !is_quiet && self.session.has_calls_besides_stream();
+        if is_left_to_call {
             let grace_ends = Instant::now() + WAITING_CALL_GRACE;
             self.grace_ends.get_or_insert(grace_ends);
+        } else {
+            self.grace_ends = None;
+        }
+        let sent_calls = self.sent.as_ref().map(|(_, calls)| *calls);
+        if !is_left_to_call || sent_calls != Some(self.session.finished_calls()) {
+            self.push_snapshot().await?;
+        }
+        if is_left_to_call {
             return Ok(());
         }
-        self.grace_ends = None;
         self.push_wake().await
     }
 
