@@ -28,7 +28,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         let mut times: [Samples; 4] = std::array::from_fn(|_| Samples::default());
         for round in 0..rounds + 10 {
             let plain = |program: &Path| run(&mut world.command(program, &calm.folder), b"{}").0;
-            let bin_true = plain(Path::new("/bin/true"));
+            let bin_true = empty_run(&world, &calm);
             let nothing = empty.as_deref().map(plain);
             let (without_question, said) = prompt(&world, &calm, round);
             assert_eq!(said, "");
@@ -66,6 +66,11 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         );
         table.line(&with_question.baseline("/bin/true", bin_true.p50()));
     });
+}
+
+/// Runs `/bin/true` as a hook of a session. Returns its time.
+pub(crate) fn empty_run(world: &BenchWorld, session: &BenchSession) -> Duration {
+    run(&mut world.command("/bin/true", &session.folder), b"{}").0
 }
 
 /// Runs the hook of a typed prompt. Returns its time and output.

@@ -93,6 +93,11 @@ pub(crate) fn key(world: &BenchWorld, name: &str) -> String {
 /// Returns the key of a holder.
 pub(crate) fn key_of(world: &BenchWorld, holder: KeyHolder) -> String {
     let mut mesh = Mesh::open(&world.database(), Arc::new(SystemClock::new())).unwrap();
+    new_key(&mut mesh, world, holder)
+}
+
+/// Returns a new key of a holder.
+pub(crate) fn new_key(mesh: &mut Mesh, world: &BenchWorld, holder: KeyHolder) -> String {
     let draft = KeyDraft {
         holder,
         scope: KeyScope::Write,

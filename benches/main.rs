@@ -19,6 +19,9 @@ mod ask;
 /// The baselines: a pipe between two processes, the bare SQL, empty programs.
 #[cfg(target_os = "linux")]
 mod baseline;
+/// A `PostgreSQL` server.
+#[cfg(all(target_os = "linux", feature = "postgres"))]
+mod database_server;
 /// The hook of a prompt as a whole process.
 #[cfg(target_os = "linux")]
 mod hook;
@@ -31,6 +34,9 @@ mod hub_client;
 /// The live events of the hub: one event to a thousand listeners, the memory of a listener.
 #[cfg(all(target_os = "linux", feature = "hub"))]
 mod hub_events;
+/// A thousand sessions at one hub over a `PostgreSQL` server.
+#[cfg(all(target_os = "linux", feature = "postgres"))]
+mod many_sessions;
 /// Many processes post messages at the same time.
 #[cfg(target_os = "linux")]
 mod message;
@@ -98,7 +104,7 @@ struct Plan {
 }
 
 #[cfg(target_os = "linux")]
-const GROUPS: [&str; 11] = [
+const GROUPS: [&str; 12] = [
     "ask",
     "wake",
     "hook",
@@ -110,10 +116,11 @@ const GROUPS: [&str; 11] = [
     "message",
     "recall",
     "postgres",
+    "many_sessions",
 ];
 
 #[cfg(target_os = "linux")]
-const USAGE: &str = "usage: cargo bench -- [ask] [wake] [hook] [server] [hub] [hub_events] [remote] [pending] [message] [recall] [postgres] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
+const USAGE: &str = "usage: cargo bench -- [ask] [wake] [hook] [server] [hub] [hub_events] [remote] [pending] [message] [recall] [postgres] [many_sessions] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
   --pin      none: the scheduler chooses; same: all on one CPU; cross: the peer on another CPU than the rest
              (default: none, and for ask and wake also same)
   --rounds   measurements for each line (300); the noise of a machine needs some hundreds
@@ -193,6 +200,8 @@ fn measure(table: &mut table::Table, group: &str, (pin, plan): (pin::Pin, &Plan)
         "recall" => recall::measure(table, pin, plan.rounds),
         #[cfg(feature = "postgres")]
         "postgres" => postgres::measure(table, pin),
+        #[cfg(feature = "postgres")]
+        "many_sessions" => many_sessions::measure(table, pin),
         _ => table.note(&format!("{group} is not in this build")),
     }
 }

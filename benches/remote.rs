@@ -4,9 +4,16 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "postgres")]
+use claude_mesh::mesh::{Mesh, MeshOptions};
 use claude_mesh::model::access_key::KeyHolder;
 use serde_json::json;
 
+#[cfg(feature = "postgres")]
+use crate::database_server::DatabaseServer;
+use crate::hook;
+#[cfg(feature = "postgres")]
+use crate::hub_client::new_key;
 use crate::hub_client::{BenchHub, key_of};
 use crate::pin::{Pin, Side};
 use crate::relay::{Network, Relay};
@@ -23,6 +30,13 @@ const PINGS: [Duration; 4] = [
 ];
 /// What the programs may need besides three round trips, in microseconds.
 const OWN_TIME: f64 = 5_000.0;
+/// The goals on one machine, in microseconds.
+const FILE_MICROS_MAX: f64 = 1_500.0;
+#[cfg(feature = "postgres")]
+const POSTGRES_MICROS_MAX: f64 = 4_000.0;
+/// The distance of the hub from the hook.
+const HOOK_PING: Duration = Duration::from_millis(5);
+const HOSTS: [&str; 2] = ["laptop", "desk"];
 /// Rounds at a distance take long, and vary little.
 const ROUNDS_MAX: usize = 100;
 
@@ -30,10 +44,49 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     table.group("remote", pin);
     let rounds = rounds.min(ROUNDS_MAX);
     pin.on(Side::Near, || {
+        on_one_machine(table, pin, rounds);
         for ping in PINGS {
             at_distance(table, pin, (ping, rounds));
         }
     });
+    prompt_hook(table, pin, rounds);
+}
+
+/// The hub is on the machine of the sessions, over a file and over a database server.
+fn on_one_machine(table: &mut Table, pin: Pin, rounds: usize) {
+    let ping = ping(None, rounds);
+    table.line(&Line::times("baseline: ping on one machine", &ping));
+    let mut line = |what: &str, samples: &Samples, goal| {
+        let line = Line::times(format!("ask to answer through a hub over {what}"), samples);
+        table.line(&line.baseline("ping", ping.p50()).goal(Goal::AtMost(goal)));
+    };
+    let world = BenchWorld::new(pin);
+    let hub = BenchHub::start(&world);
+    let keys = HOSTS.map(|name| key_of(&world, KeyHolder::Host(name.into())));
+    let url = format!("http://{}", hub.address);
+    line("a file", &asks(pin, (&url, keys), rounds), FILE_MICROS_MAX);
+    drop(hub);
+    #[cfg(feature = "postgres")]
+    over_postgres(pin, rounds, line);
+}
+
+#[cfg(feature = "postgres")]
+fn over_postgres(pin: Pin, rounds: usize, mut line: impl FnMut(&str, &Samples, f64)) {
+    let Some(server) = DatabaseServer::find() else {
+        println!("-- SKIPPED over PostgreSQL: no server is named, and none can be started");
+        return;
+    };
+    let (world, schema) = (BenchWorld::new(pin), server.schema());
+    let mut mesh =
+        Mesh::connect(&schema.place(&world.database()), &MeshOptions::default()).unwrap();
+    let keys = HOSTS.map(|name| new_key(&mut mesh, &world, KeyHolder::Host(name.into())));
+    let hub = BenchHub::start_with(&world, &["--store", &schema.url()]);
+    let url = format!("http://{}", hub.address);
+    line(
+        "PostgreSQL",
+        &asks(pin, (&url, keys), rounds),
+        POSTGRES_MICROS_MAX,
+    );
 }
 
 fn at_distance(table: &mut Table, pin: Pin, (distance, rounds): (Duration, usize)) {
@@ -42,22 +95,9 @@ fn at_distance(table: &mut Table, pin: Pin, (distance, rounds): (Duration, usize
     relay.lead_to(&hub.address);
     relay.set(Network::Up);
     relay.set_ping(distance);
-    let ping = ping(distance, rounds);
-    let hosts = ["laptop", "desk"].map(|name| {
-        let host = BenchWorld::new(pin);
-        let key = key_of(&world, KeyHolder::Host(name.into()));
-        join_home(&host.home(), &relay.url(), &key);
-        host
-    });
-    let mut ada = hosts[0].session("ada", Side::Near);
-    let mut bo = hosts[1].session("bo", Side::Far);
-    let mut samples = Samples::default();
-    for round in 0..=rounds {
-        let span = ask_and_answer(&mut ada, &mut bo, round);
-        if round > 0 {
-            samples.add(micros(span));
-        }
-    }
+    let ping = ping(Some(distance), rounds);
+    let keys = HOSTS.map(|name| key_of(&world, KeyHolder::Host(name.into())));
+    let samples = asks(pin, (&relay.url(), keys), rounds);
     let what = format!("{} ms", distance.as_secs_f64() * 1000.0);
     table.line(&Line::times(format!("baseline: ping, {what} away"), &ping));
     let allowed = 3.0 * ping.p50() + OWN_TIME;
@@ -71,20 +111,39 @@ fn at_distance(table: &mut Table, pin: Pin, (distance, rounds): (Duration, usize
     ));
 }
 
-/// Measures the time of one byte there and back.
-fn ping(distance: Duration, rounds: usize) -> Samples {
+/// Measures questions between sessions of two hosts, with the URL of their hub and their keys.
+fn asks(pin: Pin, (url, keys): (&str, [String; 2]), rounds: usize) -> Samples {
+    let hosts = keys.map(|key| {
+        let host = BenchWorld::new(pin);
+        join_home(&host.home(), url, &key);
+        host
+    });
+    let mut ada = hosts[0].session("ada", Side::Near);
+    let mut bo = hosts[1].session("bo", Side::Far);
+    let spans = (0..=rounds).map(|round| micros(ask_and_answer(&mut ada, &mut bo, round)));
+    spans.skip(1).collect()
+}
+
+/// Measures the time of one byte there and back, through a relay if there is a distance.
+fn ping(distance: Option<Duration>, rounds: usize) -> Samples {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let relay = Relay::new();
-    relay.lead_to(&listener.local_addr().unwrap().to_string());
-    relay.set_ping(distance);
+    let mut address = listener.local_addr().unwrap().to_string();
+    if let Some(distance) = distance {
+        let relay = Relay::new();
+        relay.lead_to(&address);
+        relay.set_ping(distance);
+        relay
+            .url()
+            .trim_start_matches("http://")
+            .clone_into(&mut address);
+    }
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_nodelay(true).unwrap();
         let mut byte = [0];
         while stream.read_exact(&mut byte).is_ok() && stream.write_all(&byte).is_ok() {}
     });
-    let address = relay.url();
-    let mut stream = TcpStream::connect(address.trim_start_matches("http://")).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     let mut byte = [0];
     let round_trip = |_| {
@@ -94,6 +153,33 @@ fn ping(distance: Duration, rounds: usize) -> Samples {
         micros(began.elapsed())
     };
     (0..rounds).map(round_trip).collect()
+}
+
+/// The hook of a prompt in a session whose mesh is at a hub 5 ms away: the server of the session answers it.
+fn prompt_hook(table: &mut Table, pin: Pin, rounds: usize) {
+    let (world, relay) = (BenchWorld::new(pin), Relay::new());
+    let hub = BenchHub::start_with(&world, &["--public-url", &relay.url()]);
+    relay.lead_to(&hub.address);
+    relay.set_ping(HOOK_PING);
+    let host = BenchWorld::new(pin);
+    let key = key_of(&world, KeyHolder::Host(HOSTS[0].into()));
+    join_home(&host.home(), &relay.url(), &key);
+    let session = host.session("ada", Side::Far);
+    let (mut bin_true, mut hook) = (Samples::default(), Samples::default());
+    for round in 0..rounds + 10 {
+        let nothing = hook::empty_run(&host, &session);
+        let (span, said) = hook::prompt(&host, &session, round);
+        // The first says who is there.
+        assert!(said.is_empty() || round == 0, "{said}");
+        if round >= 10 {
+            bin_true.add(micros(nothing));
+            hook.add(micros(span));
+        }
+    }
+    table.line(&Line::times("baseline: /bin/true", &bin_true));
+    let line = Line::times("inbox-poll at a prompt, its hub 5 ms away", &hook)
+        .baseline("/bin/true", bin_true.p50());
+    table.line(&line.goal(Goal::Times(2.0)));
 }
 
 /// Asks a session that waits, which the question interrupts, and that answers at once.

@@ -35,9 +35,7 @@ impl Mesh {
         self.remove_stale_doorbells()?;
         let claims = self.settle_queues("")?;
         let reclaimed = self.write(|write| {
-            write
-                .tx
-                .set_meta("swept_at_ms", &write.tx.now.wall_ms.to_string())?;
+            write.tx.set_swept()?;
             write.delete_waits(&write.dead_waits(None)?)?;
             for (id, target) in write.tx.expire_questions()? {
                 write.tx.append_event(
@@ -121,9 +119,6 @@ impl Mesh {
 /// Returns whether the last sweep of any program was more than a minute ago.
 pub(in crate::mesh) fn is_sweep_due(read: ReadContext) -> Result<bool> {
     const SWEEP_INTERVAL_MS: i64 = 60_000;
-    let swept_at_ms = read
-        .tx
-        .meta("swept_at_ms")?
-        .and_then(|at| at.parse::<i64>().ok());
+    let swept_at_ms = read.tx.swept_at_ms()?;
     Ok(swept_at_ms.is_none_or(|at| (read.tx.now.wall_ms - at).abs() > SWEEP_INTERVAL_MS))
 }

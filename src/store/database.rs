@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::connect::Options;
-use super::engine::{self, Access, Begun, ServedDatabase};
+use super::engine::{self, Access, ServedDatabase};
 use super::file_database::FileDatabase;
 use super::schema::{self, Schema};
 use super::transaction::Tx;
@@ -245,16 +245,13 @@ impl Served {
         let version = self.database.version();
         let has_own_clock = self.has_own_clock;
         let outcome = {
-            let Begun {
-                transaction,
-                now: server_now,
-                last_id,
-                outage_since_ms,
-            } = self.database.begin(access)?;
-            let now = if has_own_clock { server_now } else { now };
-            let tx = Tx::new(engine::Transaction::Served(transaction), now, version);
-            tx.know_last_id(last_id);
-            tx.know_outage(outage_since_ms.filter(|_| has_own_clock));
+            let begun = self.database.begin(access)?;
+            let now = if has_own_clock { begun.now } else { now };
+            let mut tx = Tx::new(engine::Transaction::Served(begun.transaction), now, version);
+            if let Some(facts) = begun.facts {
+                tx.know(facts);
+            }
+            tx.know_outage(begun.outage_since_ms.filter(|_| has_own_clock));
             operation(tx)
         };
         if let Err(Error::Fault(fault)) = &outcome

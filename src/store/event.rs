@@ -72,7 +72,7 @@ impl Tx<'_> {
     /// Returns the sessions in which a call waits for an event that this transaction has appended.
     pub(crate) fn sessions_waiting_for_events(&self) -> engine::Result<Vec<SessionId>> {
         let appended_event_types = self.appended_event_types.borrow();
-        if appended_event_types.is_empty() || !self.schema_at_least(2) {
+        if appended_event_types.is_empty() || self.no_event_wait.get() || !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
         let mut sessions = Vec::new();

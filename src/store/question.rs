@@ -318,6 +318,7 @@ impl Tx<'_> {
         wake: WakeState,
         problem: Option<&str>,
     ) -> engine::Result<()> {
+        self.no_wake_due.set(false);
         self.sql
             .prepare_cached("UPDATE question SET wake = ?2, wake_problem = ?3, woken_at_ms = ?4, held = NULL WHERE id = ?1")?
             .run(params![id, wake.as_str(), problem, self.now.wall_ms])
@@ -336,7 +337,7 @@ impl Tx<'_> {
     /// Returns the peers of questions that are due for a wake attempt by any session, at most eight. Each is due again when it
     /// is twice as old: a question that waits for days causes a few attempts and not one at every operation.
     pub(crate) fn take_peers_due_for_wake(&self) -> engine::Result<Vec<PeerId>> {
-        if !self.schema_at_least(2) {
+        if self.no_wake_due.get() || !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
         let due: Vec<(QuestionId, PeerId)> = self
@@ -363,6 +364,7 @@ impl Tx<'_> {
             .prepare_cached("SELECT id FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?2")?
             .query_map(params![target, self.now.wall_ms], |row| row.get(0))?
             .collect::<engine::Result<_>>()?;
+        self.no_wake_due.set(false);
         for id in open {
             self.sql
                 .prepare_cached(

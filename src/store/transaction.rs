@@ -5,13 +5,15 @@ use std::cell::{Cell, RefCell};
 
 use ulid::Ulid;
 
-use super::engine::{self, OptionalExtension};
+use super::engine::{self, OptionalExtension, WriteFacts};
 use crate::model::{Error, Refusal, Result};
 use crate::platform::Moment;
 use crate::platform::id::SessionId;
 
 /// The key of the row in `meta` with the last id.
 const LAST_ID_KEY: &str = "last_id";
+/// The key of the row in `meta` with the time of the last sweep.
+const SWEPT_AT_KEY: &str = "swept_at_ms";
 
 /// A transaction, and the time that holds for all of it.
 #[derive(Debug)]
@@ -27,6 +29,12 @@ pub struct Tx<'a> {
     last_id: Cell<Option<Ulid>>,
     /// Whether `last_id` is newer than the one that is stored.
     has_new_id: Cell<bool>,
+    /// When expired rows were last deleted, if the transaction began with that.
+    swept_at_ms: Option<i64>,
+    /// Whether it is known that no call waits for events.
+    pub(super) no_event_wait: Cell<bool>,
+    /// Whether it is known that no wake-up for a question is due again.
+    pub(super) no_wake_due: Cell<bool>,
     /// The sessions that the commit wakes, on a database server.
     wake: RefCell<Vec<String>>,
     /// Since when the database server was away, if no write has extended the leases since.
@@ -43,6 +51,9 @@ impl<'a> Tx<'a> {
             secure_delete: Cell::default(),
             last_id: Cell::default(),
             has_new_id: Cell::default(),
+            swept_at_ms: None,
+            no_event_wait: Cell::default(),
+            no_wake_due: Cell::default(),
             wake: RefCell::default(),
             outage_since_ms: Cell::default(),
         }
@@ -58,11 +69,14 @@ impl<'a> Tx<'a> {
         self.sql.commit(&self.wake.into_inner())
     }
 
-    /// Spares the transaction a look for the last id of the mesh.
-    pub(super) fn know_last_id(&self, stored: Option<String>) {
-        if let Some(stored) = stored {
+    /// Spares the transaction the looks for these facts.
+    pub(super) fn know(&mut self, facts: WriteFacts) {
+        if let Some(stored) = facts.last_id {
             self.last_id.set(Ulid::from_string(&stored).ok());
         }
+        self.swept_at_ms = facts.swept_at_ms.and_then(|text| text.parse().ok());
+        self.no_event_wait.set(!facts.has_event_wait);
+        self.no_wake_due.set(!facts.has_wake_due);
     }
 }
 
@@ -176,6 +190,20 @@ impl Tx<'_> {
     /// Returns a word that was never used before: the end of a new id.
     pub(crate) fn nonce(&self) -> engine::Result<String> {
         Ok(self.next_id()?.to_string()[16..].to_ascii_lowercase())
+    }
+
+    /// Returns when expired rows were last deleted.
+    pub(crate) fn swept_at_ms(&self) -> engine::Result<Option<i64>> {
+        if self.swept_at_ms.is_some() {
+            return Ok(self.swept_at_ms);
+        }
+        let stored = self.meta(SWEPT_AT_KEY)?;
+        Ok(stored.and_then(|text| text.parse().ok()))
+    }
+
+    /// Records that expired rows are deleted now.
+    pub(crate) fn set_swept(&self) -> engine::Result<()> {
+        self.set_meta(SWEPT_AT_KEY, &self.now.wall_ms.to_string())
     }
 
     pub(crate) fn meta(&self, key: &str) -> engine::Result<Option<String>> {

@@ -79,6 +79,7 @@ impl Tx<'_> {
         self.sql
             .prepare_cached("UPDATE wait SET event_types = ?2 WHERE id = ?1")?
             .run(params![id, types.to_json()])?;
+        self.no_event_wait.set(false);
         Ok(id)
     }
 

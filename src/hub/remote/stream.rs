@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::hub::api_error::ApiError;
 use crate::hub::host_caller::HostCaller;
@@ -23,6 +24,8 @@ use crate::platform::id::SessionId;
 
 /// The time between two comments while nothing changes.
 const COMMENT_INTERVAL: Duration = Duration::from_secs(10);
+/// The shortest time between two looks without a signal.
+const RECHECK_INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// How long a change is left to a waiting call, which most often takes what it announces.
 const WAITING_CALL_GRACE: Duration = Duration::from_millis(200);
 
@@ -62,8 +65,10 @@ struct Listener {
     sent: Option<(Value, u64)>,
     /// Why its person was last said to be needed.
     alert: Option<PersonAlert>,
-    /// After which time the wake and the claim queues of the session are looked at again, without a signal.
-    recheck: Option<Duration>,
+    /// When the wake and the claim queues of the session are looked at again, without a signal.
+    recheck_at: Instant,
+    /// Until when a change is left to a waiting call.
+    grace_ends: Option<Instant>,
     frames: VecDeque<Bytes>,
 }
 
@@ -82,7 +87,8 @@ impl Listener {
             signals,
             sent: None,
             alert: None,
-            recheck: None,
+            recheck_at: Instant::now() + COMMENT_INTERVAL,
+            grace_ends: None,
             frames: VecDeque::new(),
         }
     }
@@ -93,32 +99,46 @@ impl Listener {
             if let Some(frame) = self.frames.pop_front() {
                 return Some(frame);
             }
-            let pause = self.recheck.map_or(COMMENT_INTERVAL, |recheck| {
-                recheck.clamp(Duration::from_millis(10), COMMENT_INTERVAL)
-            });
+            let until = self.grace_ends.unwrap_or(self.recheck_at);
             let is_quiet = tokio::select! {
                 changed = self.signals.changed() => {
                     changed.ok()?;
                     false
                 }
                 _ = self.stopping.wait_for(|stopping| *stopping) => return None,
-                () = tokio::time::sleep(pause) => true,
+                () = tokio::time::sleep_until(until) => true,
             };
             if !self.session.is_newest_stream(self.number) {
                 return None;
             }
-            if is_quiet {
-                self.frames.push_back(":\n\n".into());
-            }
-            let pushed = match self.push_snapshot().await {
-                Ok(()) => self.push_wake().await,
-                Err(error) => Err(error),
-            };
-            if pushed.is_err() {
+            if self.push_changes(is_quiet).await.is_err() {
                 self.host.mesh().forget_if_ended(&self.session).await;
                 return None;
             }
+            if is_quiet && self.frames.is_empty() {
+                self.frames.push_back(":\n\n".into());
+            }
         }
+    }
+
+    /// Sends the snapshot, and the wake that is due. A change is left to a waiting call first, if there is one; but the result of
+    /// a call that has ended waits for the next snapshot.
+    async fn push_changes(&mut self, is_quiet: bool) -> Result<()> {
+        let is_left_to_call = !is_quiet && self.session.has_calls_besides_stream();
+        if is_left_to_call {
+            let grace_ends = Instant::now() + WAITING_CALL_GRACE;
+            self.grace_ends.get_or_insert(grace_ends);
+        } else {
+            self.grace_ends = None;
+        }
+        let sent_calls = self.sent.as_ref().map(|(_, calls)| *calls);
+        if !is_left_to_call || sent_calls != Some(self.session.finished_calls()) {
+            self.push_snapshot().await?;
+        }
+        if is_left_to_call {
+            return Ok(());
+        }
+        self.push_wake().await
     }
 
     async fn push_snapshot(&mut self) -> Result<()> {
@@ -154,11 +174,8 @@ impl Listener {
         Ok(())
     }
 
-    /// Looks whether the session is to be woken, unless a call of it takes what is pending.
+    /// Looks whether the session is to be woken.
     async fn push_wake(&mut self) -> Result<()> {
-        if self.session.has_calls_besides_stream() {
-            tokio::time::sleep(WAITING_CALL_GRACE).await;
-        }
         let mesh = self.host.mesh();
         let socket = self.session.inbox_socket_state(&mesh.now());
         let has_waiting_hook = self.session.has_waiting_hook();
@@ -196,7 +213,11 @@ impl Listener {
         if self.alert.is_some() && !due.still_needs_person {
             self.set_alert(None);
         }
-        self.recheck = after_ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+        let pause = after_ms.map_or(COMMENT_INTERVAL, |ms| {
+            let pause = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+            pause.clamp(RECHECK_INTERVAL_MIN, COMMENT_INTERVAL)
+        });
+        self.recheck_at = Instant::now() + pause;
         Ok(())
     }
 

@@ -71,6 +71,38 @@ pub(in crate::mesh) struct RecipientPeer {
     sessions: Vec<Session>,
 }
 
+impl RecipientPeer {
+    fn of(read: ReadContext, peer: Peer) -> Result<Self> {
+        let sessions = read.tx.live_sessions_at(peer.id)?;
+        Ok(Self { peer, sessions })
+    }
+}
+
+/// Where a new message goes.
+pub(in crate::mesh) enum Destination<'a> {
+    Peer(Box<Peer>),
+    Topic(&'a str),
+    Everyone,
+}
+
+impl Destination<'_> {
+    pub(in crate::mesh) fn target(&self) -> MessageTarget<'_> {
+        match self {
+            Self::Peer(peer) => MessageTarget::Peer(peer.id),
+            Self::Topic(topic) => MessageTarget::Topic(topic),
+            Self::Everyone => MessageTarget::Topic(EVERYONE),
+        }
+    }
+
+    fn sent_to(&self) -> SentTo {
+        match self {
+            Self::Peer(peer) => SentTo::Peer(peer.name.to_string()),
+            Self::Topic(topic) => SentTo::Topic((*topic).into()),
+            Self::Everyone => SentTo::Everyone,
+        }
+    }
+}
+
 impl Mesh {
     /// Stores a message. Only a command or an alert wakes its recipients.
     pub fn post(&mut self, me: &SessionHandle, draft: &MessageDraft) -> Result<PostOutcome> {
@@ -194,24 +226,15 @@ fn post(
     if let Some(id) = draft.in_reply_to {
         check_message_exists(write.read(), id)?;
     }
-    let (target, sent_to) = match draft.to {
-        Recipient::Peer(address) => {
-            let peer = resolve_address(write, me, address)?;
-            (
-                MessageTarget::Peer(peer.id),
-                SentTo::Peer(peer.name.to_string()),
-            )
-        }
-        Recipient::Topic(topic) => {
-            let name = topic.as_str();
-            (MessageTarget::Topic(name), SentTo::Topic(name.into()))
-        }
+    let destination = match draft.to {
+        Recipient::Peer(address) => Destination::Peer(resolve_address(write, me, address)?.into()),
+        Recipient::Topic(topic) => Destination::Topic(topic.as_str()),
         Recipient::Everyone => {
             check_broadcast_rate(write.read(), me)?;
-            (MessageTarget::Topic(EVERYONE), SentTo::Everyone)
+            Destination::Everyone
         }
     };
-    store_message(write, me, &new(target), &sent_to)
+    store_message(write, me, &new(destination.target()), &destination)
 }
 
 /// Stores a message, and wakes its recipients if its kind does.
@@ -219,17 +242,20 @@ pub(in crate::mesh) fn store_message(
     write: &mut WriteContext,
     me: &SessionHandle,
     new: &NewMessage,
-    sent_to: &SentTo,
+    destination: &Destination,
 ) -> Result<(MessageId, Vec<RecipientPeer>)> {
     let id = write.tx.insert_message(new)?;
-    let data = json!({ "to": sent_to, "type": new.kind, "bytes": new.body.len() });
+    let data = json!({ "to": destination.sent_to(), "type": new.kind, "bytes": new.body.len() });
     write.tx.append_event(
         EventKind::MessagePosted,
         Some(me.peer),
         &id.to_string(),
         &data,
     )?;
-    let recipients = recipients(write.read(), me, new.to)?;
+    let recipients = match destination {
+        Destination::Peer(peer) => vec![RecipientPeer::of(write.read(), (**peer).clone())?],
+        _ => recipients(write.read(), me, new.to)?,
+    };
     for recipient in &recipients {
         // Mail that starts no turn of a session is shown to a person at once.
         if new.kind.wakes() || recipient.peer.kind == PeerKind::Person {
@@ -265,10 +291,7 @@ fn recipients(
     me: &SessionHandle,
     target: MessageTarget,
 ) -> Result<Vec<RecipientPeer>> {
-    let with_sessions = |peer: Peer| -> Result<RecipientPeer> {
-        let sessions = read.tx.live_sessions_at(peer.id)?;
-        Ok(RecipientPeer { peer, sessions })
-    };
+    let with_sessions = |peer| RecipientPeer::of(read, peer);
     match target {
         MessageTarget::Peer(id) => read.tx.peer(id)?.into_iter().map(with_sessions).collect(),
         MessageTarget::Topic(EVERYONE) => {

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use crate::mesh::context::WriteContext;
-use crate::mesh::message::post::store_message;
+use crate::mesh::message::post::{Destination, store_message};
 use crate::mesh::session::SessionHandle;
-use crate::model::message::{MessageType, SentTo};
+use crate::model::message::MessageType;
 use crate::model::{PeerKind, Result, TaskStatus};
 use crate::platform::id::PeerId;
 use crate::platform::text::cut_chars;
-use crate::store::{MessageTarget, NewMessage, Task};
+use crate::store::{NewMessage, Task};
 
 /// The longest message in bytes; further items are counted.
 const BYTES_MAX: usize = 16_000;
@@ -113,10 +113,11 @@ impl TaskNotifications {
                 continue;
             }
             let body = body(&items);
+            let destination = Destination::Peer(peer.into());
             let new = NewMessage {
                 from: me.peer,
                 from_name: me.name.as_str(),
-                to: MessageTarget::Peer(id),
+                to: destination.target(),
                 kind: MessageType::Command,
                 subject: Some("tasks"),
                 body: &body,
@@ -124,7 +125,7 @@ impl TaskNotifications {
                 idempotency_key: None,
                 ttl_ms: None,
             };
-            store_message(write, me, &new, &SentTo::Peer(peer.name.to_string()))?;
+            store_message(write, me, &new, &destination)?;
         }
         Ok(())
     }

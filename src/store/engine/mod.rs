@@ -29,6 +29,6 @@ mod transaction;
 pub(super) use error::{EngineError, OptionalExtension, Result};
 pub(super) use params::Params;
 pub(super) use row::Row;
-pub(super) use served::{Access, Begun, ServedDatabase};
+pub(super) use served::{Access, ServedDatabase, WriteFacts};
 pub(super) use statement::Statement;
 pub(super) use transaction::Transaction;

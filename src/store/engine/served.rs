@@ -22,10 +22,24 @@ pub(in crate::store) struct Begun<'a> {
     pub(in crate::store) transaction: Box<dyn ServedTransaction + 'a>,
     /// The time of the server.
     pub(in crate::store) now: Moment,
-    /// The value of `last_id` in `meta`, of a write.
-    pub(in crate::store) last_id: Option<String>,
-    /// Since when the server was away, if nothing has been written since.
+    /// Of a write.
+    pub(in crate::store) facts: Option<WriteFacts>,
+    /// Since when the server was away, of a write, if nothing has been written since.
     pub(in crate::store) outage_since_ms: Option<i64>,
+}
+
+/// What the message that begins a write also returns, because every write would ask for it. Nobody else changes it before the
+/// commit.
+#[derive(Debug)]
+pub(in crate::store) struct WriteFacts {
+    /// The last id of the mesh.
+    pub(in crate::store) last_id: Option<String>,
+    /// When expired rows were last deleted, as `meta` has it.
+    pub(in crate::store) swept_at_ms: Option<String>,
+    /// Whether a call waits for events.
+    pub(in crate::store) has_event_wait: bool,
+    /// Whether the wake-up for a question is due again.
+    pub(in crate::store) has_wake_due: bool,
 }
 
 /// A connection to a mesh on a database server.

@@ -11,6 +11,7 @@ use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::super::error::{EngineError, Result};
+use super::super::served::WriteFacts;
 use super::clock::DatabaseClock;
 use super::dialect::translate;
 use super::failure::{busy, connect_failure, failure, is_connection_lost, unusable};
@@ -27,9 +28,13 @@ use crate::platform::{Fault, FaultKind};
 const IDLE_MS: i64 = 1_000;
 /// How many statements a connection keeps prepared.
 const STATEMENTS_MAX: usize = 512;
-/// The time of the server, not before that of the last commit, and the last id.
-const CLOCK_SQL: &str = "SELECT greatest(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT), wall_ms) AS wall_ms,
-    (SELECT value FROM meta WHERE key = 'last_id') AS last_id FROM commit_mark";
+/// The time of the server, not before that of the last commit, and the facts of a write.
+const FACTS_SQL: &str = "SELECT clock.wall_ms,
+    (SELECT value FROM meta WHERE key = 'last_id') AS last_id,
+    (SELECT value FROM meta WHERE key = 'swept_at_ms') AS swept_at_ms,
+    EXISTS (SELECT 1 FROM wait WHERE event_types IS NOT NULL) AS has_event_wait,
+    EXISTS (SELECT 1 FROM question WHERE state = 'open' AND wake = 'none' AND ring_again_at_ms <= clock.wall_ms) AS has_wake_due
+    FROM (SELECT greatest(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT), wall_ms) AS wall_ms FROM commit_mark) AS clock";
 /// A timeout of the server that is practically none.
 const LOCK_TIMEOUT_MS_MAX: u128 = 3_600_000;
 
@@ -174,8 +179,8 @@ impl PostgresConnection {
         }
     }
 
-    /// Begins a write: when this returns, no other program writes to the mesh. Returns the time of the server, and the last id.
-    pub(super) fn begin_write(&mut self, lock_timeout: Duration) -> Result<(i64, Option<String>)> {
+    /// Begins a write: when this returns, no other program writes to the mesh. Returns the time of the server, and its facts.
+    pub(super) fn begin_write(&mut self, lock_timeout: Duration) -> Result<(i64, WriteFacts)> {
         self.reconnect_if_lost()?;
         let begun = match self.try_begin_write(lock_timeout)? {
             Err(error) if is_connection_lost(&error) => {
@@ -184,8 +189,8 @@ impl PostgresConnection {
             }
             begun => begun,
         };
-        let clock = match begun {
-            Ok(Some(clock)) => clock,
+        let found = match begun {
+            Ok(Some(found)) => found,
             Ok(None) => {
                 self.roll_back();
                 let (kind, problem, hint) = busy();
@@ -198,10 +203,15 @@ impl PostgresConnection {
             }
         };
         let value = |error| failure(&self.location, error);
-        let wall_ms = clock.try_get("wall_ms").map_err(value)?;
-        let last_id = clock.try_get("last_id").map_err(value)?;
+        let wall_ms = found.try_get("wall_ms").map_err(value)?;
+        let facts = WriteFacts {
+            last_id: found.try_get("last_id").map_err(value)?,
+            swept_at_ms: found.try_get("swept_at_ms").map_err(value)?,
+            has_event_wait: found.try_get("has_event_wait").map_err(value)?,
+            has_wake_due: found.try_get("has_wake_due").map_err(value)?,
+        };
         self.clock.adjust(wall_ms);
-        Ok((wall_ms, last_id))
+        Ok((wall_ms, facts))
     }
 
     /// Sends the beginning of a write in one message. Returns `None` if others have the lock and are not waited for.
@@ -216,7 +226,7 @@ impl PostgresConnection {
             Some(_) => format!("SELECT pg_advisory_xact_lock({LOCK_CLASS}, {key}) IS NOT NULL"),
             None => format!("SELECT pg_try_advisory_xact_lock({LOCK_CLASS}, {key})"),
         };
-        let (lock, clock) = (self.prepared(&lock)?, self.prepared(CLOCK_SQL)?);
+        let (lock, facts) = (self.prepared(&lock)?, self.prepared(FACTS_SQL)?);
         let set = wanted
             .filter(|wanted| self.lock_timeout_ms.get() != Some(*wanted))
             .map(|timeout_ms| format!("SET lock_timeout = {timeout_ms}"));
@@ -228,18 +238,18 @@ impl PostgresConnection {
                     None => Ok(()),
                 }
             };
-            let (set, begin, lock, clock) = join4(
+            let (set, begin, lock, facts) = join4(
                 set,
                 client.batch_execute("BEGIN"),
                 client.query_one(&lock.statement, &[]),
-                client.query_one(&clock.statement, &[]),
+                client.query_one(&facts.statement, &[]),
             )
             .await;
             set?;
             begin?;
             let is_locked = lock?.try_get::<_, bool>(0)?;
-            let clock = clock?;
-            Ok(is_locked.then_some(clock))
+            let facts = facts?;
+            Ok(is_locked.then_some(facts))
         });
         if outcome.is_ok() && wanted.is_some() {
             self.lock_timeout_ms.set(wanted);

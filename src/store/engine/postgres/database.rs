@@ -7,10 +7,10 @@ use crate::platform::Clock;
 
 impl ServedDatabase for PostgresConnection {
     fn begin(&mut self, access: Access) -> Result<Begun<'_>> {
-        let (now, last_id) = match access {
+        let (now, facts) = match access {
             Access::Write { lock_timeout } => {
-                let (wall_ms, last_id) = self.begin_write(lock_timeout)?;
-                (self.clock.moment(wall_ms), last_id)
+                let (wall_ms, facts) = self.begin_write(lock_timeout)?;
+                (self.clock.moment(wall_ms), Some(facts))
             }
             Access::Read => {
                 self.look_after_idle()?;
@@ -23,7 +23,7 @@ impl ServedDatabase for PostgresConnection {
         Ok(Begun {
             transaction: Box::new(transaction),
             now,
-            last_id,
+            facts,
             outage_since_ms,
         })
     }
