@@ -178,6 +178,7 @@ const STATUS_OF_CODE: &[(&str, StatusCode)] = &[
     ("timeout", StatusCode::REQUEST_TIMEOUT),
     ("ambiguous_peer", StatusCode::CONFLICT),
     ("conflict", StatusCode::CONFLICT),
+    ("outcome_unknown", StatusCode::CONFLICT),
     ("too_large", StatusCode::PAYLOAD_TOO_LARGE),
     ("uri_too_long", StatusCode::URI_TOO_LONG),
     ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
