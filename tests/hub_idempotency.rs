@@ -63,10 +63,7 @@ fn repeat_and_answer(hub: &Hub, path: &str, (ada, bo): (&str, &str), body: &Valu
 fn question_of_a_killed_hub_is_repeated_and_not_asked_again() {
     let world = World::new();
     let hub = Hub::start(&world);
-    let (ada, bo) = (
-        hub.key("ada", KeyScope::Write),
-        hub.key("bo", KeyScope::Write),
-    );
+    let (ada, bo) = hub.ada_and_bo();
     hub.get("/v1/inbox", &bo);
     let path = "/v1/questions?wait=60";
     let body = json!({ "to": "bo", "question": "which port?" });
@@ -83,10 +80,7 @@ fn question_of_a_killed_hub_is_repeated_and_not_asked_again() {
 fn question_of_a_client_that_vanished_is_awaited_again() {
     let world = World::new();
     let hub = Hub::start(&world);
-    let (ada, bo) = (
-        hub.key("ada", KeyScope::Write),
-        hub.key("bo", KeyScope::Write),
-    );
+    let (ada, bo) = hub.ada_and_bo();
     hub.get("/v1/inbox", &bo);
     let path = "/v1/questions?wait=60";
     let body = json!({ "to": "bo", "question": "which port?" });
@@ -101,10 +95,7 @@ fn question_of_a_client_that_vanished_is_awaited_again() {
 fn question_is_repeated_while_the_first_request_waits() {
     let world = World::new();
     let hub = Hub::start(&world);
-    let (ada, bo) = (
-        hub.key("ada", KeyScope::Write),
-        hub.key("bo", KeyScope::Write),
-    );
+    let (ada, bo) = hub.ada_and_bo();
     hub.get("/v1/inbox", &bo);
     let body = json!({ "to": "bo", "question": "which port?" });
     let ask = || post(&hub, "/v1/questions?wait=60", &ada, &body).json();
@@ -172,10 +163,7 @@ fn request_whose_result_a_killed_hub_lost_is_not_done_again() {
 fn claim_of_a_client_that_vanished_is_claimed_again() {
     let world = World::new();
     let hub = Hub::start(&world);
-    let (ada, bo) = (
-        hub.key("ada", KeyScope::Write),
-        hub.key("bo", KeyScope::Write),
-    );
+    let (ada, bo) = hub.ada_and_bo();
     let claim = json!({ "resource": "port:5433" });
     assert_eq!(hub.post("/v1/claims", &bo, claim.clone()).0, 200);
     let path = "/v1/claims?wait=60";

@@ -9,7 +9,7 @@ fn sessions_of_two_hosts_ask_and_answer_each_other() {
     let world = World::new();
     let hub = Hub::start(&world);
     let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));
-    let (ada, bo) = (laptop.join("/work/web", 10), desk.join("/work/api", 10));
+    let (ada, bo) = (laptop.join("/code/web", 10), desk.join("/code/api", 10));
     std::thread::scope(|scope| {
         let question = json!({ "to": "api", "question": "which port?" });
         let asked = scope.spawn(|| ada.call("ask_peer", question));
@@ -32,7 +32,7 @@ fn far_and_local_sessions_of_one_mesh_ask_each_other() {
     let local = world.session("local");
     let hub = Hub::start(&world);
     let laptop = OtherHost::new(&hub, "laptop");
-    let far = laptop.join("/work/far", 10);
+    let far = laptop.join("/code/far", 10);
     let ask = local.start(
         "ask_peer",
         json!({ "to": "far", "question": "which port?" }),
@@ -55,16 +55,16 @@ fn second_host_gets_a_name_of_its_own_and_keeps_it() {
     let world = World::new();
     let hub = Hub::start(&world);
     let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));
-    assert_eq!(laptop.join("/work/backend", 10).name, "backend");
-    assert_eq!(desk.join("/work/backend", 10).name, "backend.desk");
+    assert_eq!(laptop.join("/code/backend", 10).name, "backend");
+    assert_eq!(desk.join("/code/backend", 10).name, "backend.desk");
     assert_eq!(
-        desk.join("/work/backend", 11).name,
+        desk.join("/code/backend", 11).name,
         "backend.desk-2",
         "a second seat"
     );
     assert_eq!(desk.join("/home/backend", 12).name, "backend.desk.home");
     assert_eq!(
-        laptop.join("/work/backend", 10).name,
+        laptop.join("/code/backend", 10).name,
         "backend",
         "the same process"
     );
@@ -75,7 +75,7 @@ fn files_and_folders_of_two_hosts_are_different_ones() {
     let world = World::new();
     let hub = Hub::start(&world);
     let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));
-    let (ada, bo) = (laptop.join("/work/api", 10), desk.join("/work/api", 10));
+    let (ada, bo) = (laptop.join("/code/api", 10), desk.join("/code/api", 10));
     for session in [&ada, &bo] {
         let claimed = session.call("claim", json!({ "resource": "file:src/main.rs" }));
         assert_eq!(claimed["status"], "granted", "{claimed}");
@@ -91,8 +91,8 @@ fn files_and_folders_of_two_hosts_are_different_ones() {
     assert_eq!(
         resources,
         [
-            "file://desk/work/api/src/main.rs",
-            "file://laptop/work/api/src/main.rs"
+            "file://desk/code/api/src/main.rs",
+            "file://laptop/code/api/src/main.rs"
         ]
     );
     ada.call(
@@ -140,7 +140,7 @@ fn repeated_call_is_carried_out_once_and_gets_its_result() {
     let world = World::new();
     let hub = Hub::start(&world);
     let laptop = OtherHost::new(&hub, "laptop");
-    let ada = laptop.join("/work/web", 10);
+    let ada = laptop.join("/code/web", 10);
     let post =
         |body: &str, key: &str| ada.call_once("post", json!({ "to": "*", "body": body }), key);
     let first = post("deployed", "k1");
@@ -170,7 +170,7 @@ fn call_is_recognized_when_the_next_session_repeats_it() {
     let world = World::new();
     let hub = Hub::start(&world);
     let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));
-    let ada = laptop.join("/work/web", 10);
+    let ada = laptop.join("/code/web", 10);
     let deployed = || json!({ "to": "*", "body": "deployed" });
     let first = ada.call_once("post", deployed(), "k1");
     assert_eq!(first.0, 200, "{}", first.1);
@@ -180,12 +180,12 @@ fn call_is_recognized_when_the_next_session_repeats_it() {
         (status, &ended["error"]["code"]),
         (409, &json!("session_ended"))
     );
-    let next = laptop.join("/work/web", 10);
+    let next = laptop.join("/code/web", 10);
     assert_ne!(next.id, ada.id);
     assert_eq!(next.call_once("post", deployed(), "k1"), first);
     assert_eq!(hub.count_rows("message"), 1);
     let other = desk
-        .join("/work/web", 10)
+        .join("/code/web", 10)
         .call_once("post", deployed(), "k1");
     assert_eq!(other.0, 200, "{}", other.1);
     assert_eq!(hub.count_rows("message"), 2, "keys of two hosts are two");
@@ -196,7 +196,7 @@ fn refused_call_is_not_recorded_and_may_be_repeated() {
     let world = World::new();
     let hub = Hub::start(&world);
     let laptop = OtherHost::new(&hub, "laptop");
-    let ada = laptop.join("/work/web", 10);
+    let ada = laptop.join("/code/web", 10);
     let ask = || {
         ada.call_once(
             "ask_peer",
@@ -205,7 +205,7 @@ fn refused_call_is_not_recorded_and_may_be_repeated() {
         )
     };
     assert_eq!(ask().0, 404);
-    let _api = laptop.join("/work/api", 11);
+    let _api = laptop.join("/code/api", 11);
     let (status, asked) = ask();
     assert_eq!(status, 200, "{asked}");
 }
@@ -215,7 +215,7 @@ fn hub_killed_during_an_ask_keeps_question_session_and_claim() {
     let world = World::new();
     let hub = Hub::start(&world);
     let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));
-    let (web, api) = (laptop.join("/work/web", 10), desk.join("/work/api", 10));
+    let (web, api) = (laptop.join("/code/web", 10), desk.join("/code/api", 10));
     assert_eq!(
         web.call("claim", json!({ "resource": "port:1" }))["status"],
         "granted"
@@ -245,7 +245,7 @@ fn hub_killed_during_an_ask_keeps_question_session_and_claim() {
         (status, &ended["error"]["code"]),
         (409, &json!("session_ended"))
     );
-    let (web_again, api_again) = (laptop.join("/work/web", 10), desk.join("/work/api", 10));
+    let (web_again, api_again) = (laptop.join("/code/web", 10), desk.join("/code/api", 10));
     assert_eq!(
         (&web_again.id, &api_again.id),
         (&web_id, &api_id),
@@ -275,7 +275,7 @@ fn key_of_a_host_is_for_its_sessions_only() {
     let world = World::new();
     let hub = Hub::start(&world);
     let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));
-    let ada = laptop.join("/work/web", 10);
+    let ada = laptop.join("/code/web", 10);
     let (status, about) = desk.send("/v1/remote", None, &[]);
     assert_eq!(
         (status, &about["host"], &about["revision"]),
@@ -317,7 +317,7 @@ fn stream_of_a_revoked_key_ends_although_it_is_busy() {
     let world = World::new();
     let hub = Hub::start(&world);
     let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));
-    let (web, api) = (laptop.join("/work/web", 10), desk.join("/work/api", 10));
+    let (web, api) = (laptop.join("/code/web", 10), desk.join("/code/api", 10));
     let mut stream = web.open_stream();
     assert_eq!(stream.next().expect("the first snapshot").event, "snapshot");
     assert_eq!(hub.mesh().revoke_keys("laptop").unwrap().len(), 1);
@@ -333,7 +333,7 @@ fn session_that_leaves_frees_its_claims_at_once() {
     let world = World::new();
     let hub = Hub::start(&world);
     let laptop = OtherHost::new(&hub, "laptop");
-    let (ada, bo) = (laptop.join("/work/web", 10), laptop.join("/work/api", 11));
+    let (ada, bo) = (laptop.join("/code/web", 10), laptop.join("/code/api", 11));
     let port = json!({ "resource": "port:1" });
     assert_eq!(ada.call("claim", port.clone())["status"], "granted");
     ada.leave();

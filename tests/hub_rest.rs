@@ -112,10 +112,7 @@ fn state_entry_is_set_only_at_its_version() {
 fn claim_passes_to_the_next_in_the_queue() {
     let world = World::new();
     let hub = Hub::start(&world);
-    let (ada, bo) = (
-        hub.key("ada", KeyScope::Write),
-        hub.key("bo", KeyScope::Write),
-    );
+    let (ada, bo) = hub.ada_and_bo();
     let claim = |key: &str, wait: &str| {
         let body = json!({ "resource": "deploy", "lease_seconds": 600 });
         hub.post(&format!("/v1/claims{wait}"), key, body).1
@@ -144,10 +141,7 @@ fn claim_passes_to_the_next_in_the_queue() {
 fn mail_tasks_memories_and_events_over_http() {
     let world = World::new();
     let hub = Hub::start(&world);
-    let (ada, bo) = (
-        hub.key("ada", KeyScope::Write),
-        hub.key("bo", KeyScope::Write),
-    );
+    let (ada, bo) = hub.ada_and_bo();
     hub.get("/v1/inbox", &bo);
     let (status, _) = hub.post("/chat", &ada, json!({ "message": "hello" }));
     assert_eq!(status, 201);
@@ -290,10 +284,7 @@ fn waiting_call_ends_with_the_hub_and_names_its_question() {
 fn peers_are_read_described_quieted_and_removed() {
     let world = World::new();
     let hub = Hub::start(&world);
-    let (ada, bo) = (
-        hub.key("ada", KeyScope::Write),
-        hub.key("bo", KeyScope::Write),
-    );
+    let (ada, bo) = hub.ada_and_bo();
     let admin = hub.board_key();
     hub.post(
         "/v1/peers/bo",
@@ -334,10 +325,7 @@ fn peers_are_read_described_quieted_and_removed() {
 fn peer_over_http_leaves_when_its_lease_ends() {
     let world = World::new();
     let hub = Hub::start(&world);
-    let (ada, bo) = (
-        hub.key("ada", KeyScope::Write),
-        hub.key("bo", KeyScope::Write),
-    );
+    let (ada, bo) = hub.ada_and_bo();
     let (status, you) = hub.post("/v1/peers/me", &bo, json!({ "ttl_seconds": 5 }));
     assert_eq!(status, 200, "{you}");
     let (_, waited) = hub.get("/v1/events?types=peer.left&wait=55", &ada);

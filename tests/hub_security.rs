@@ -58,10 +58,7 @@ fn request_without_a_valid_key_is_refused() {
     let response = hub.request("GET", "/v1/status").send();
     assert_eq!(response.header("WWW-Authenticate"), Some("Bearer"));
     assert_eq!(message(&response.parts(), 401), "the request has no key");
-    let (ada, bo) = (
-        hub.key("ada", KeyScope::Write),
-        hub.key("bo", KeyScope::Write),
-    );
+    let (ada, bo) = hub.ada_and_bo();
     let expire = "UPDATE access_key SET expires_at_ms = 1 WHERE name = 'ada'";
     world.rows().execute(expire, []).unwrap();
     hub.mesh().revoke_keys("bo").unwrap();
@@ -108,10 +105,7 @@ fn read_only_key_writes_nothing() {
 fn key_speaks_for_its_own_peer_only() {
     let world = World::new();
     let hub = Hub::start(&world);
-    let (ada, bo) = (
-        hub.key("ada", KeyScope::Write),
-        hub.key("bo", KeyScope::Write),
-    );
+    let (ada, bo) = hub.ada_and_bo();
     hub.get("/v1/inbox", &bo);
     let forged = json!({ "to": "bo", "body": "hello", "from": "bo" });
     let refused = hub.post("/v1/messages", &ada, forged);

@@ -29,7 +29,7 @@ fn sessions_at_two_hubs_of_one_mesh_ask_each_other() {
         OtherHost::new(&hub_one, "laptop"),
         OtherHost::new(&hub_two, "desk"),
     );
-    let (web, api) = (laptop.join("/work/web", 10), desk.join("/work/api", 10));
+    let (web, api) = (laptop.join("/code/web", 10), desk.join("/code/api", 10));
     std::thread::scope(|scope| {
         let question = json!({ "to": "api", "question": "which port?" });
         let asked = scope.spawn(|| web.call("ask_peer", question));
@@ -55,7 +55,7 @@ fn session_goes_on_at_another_hub_with_its_claim() {
     let hub_one = Hub::start_on(&one, &store);
     let hub_two = Hub::start_on(&two, &store);
     let laptop = OtherHost::new(&hub_one, "laptop");
-    let web = laptop.join("/work/web", 10);
+    let web = laptop.join("/code/web", 10);
     assert_eq!(
         web.call("claim", json!({ "resource": "port:1" }))["status"],
         "granted"
@@ -63,10 +63,10 @@ fn session_goes_on_at_another_hub_with_its_claim() {
     let (id, key) = (web.id.clone(), laptop.key.clone());
     hub_one.kill();
     let laptop = OtherHost::with_key(&hub_two, key);
-    let web = laptop.join("/work/web", 10);
+    let web = laptop.join("/code/web", 10);
     assert_eq!(web.id, id, "the same session");
     let desk = OtherHost::new(&hub_two, "desk");
-    let api = desk.join("/work/api", 10);
+    let api = desk.join("/code/api", 10);
     assert_eq!(
         api.call("claim", json!({ "resource": "port:1" }))["status"],
         "denied"
@@ -128,14 +128,14 @@ fn session_that_moved_to_another_hub_keeps_its_claims() {
     let (one, two) = (World::new(), World::new());
     let (hub_one, hub_two) = (Hub::start_on(&one, &store), Hub::start_on(&two, &store));
     let laptop = OtherHost::new(&hub_one, "laptop");
-    let id = laptop.join("/work/web", 10).id;
+    let id = laptop.join("/code/web", 10).id;
     let laptop = OtherHost::with_key(&hub_two, laptop.key);
-    let web = laptop.join("/work/web", 10);
+    let web = laptop.join("/code/web", 10);
     let claim = json!({ "resource": "port:1", "lease_seconds": 600 });
     assert_eq!(web.call("claim", claim)["status"], "granted");
     let stream = web.open_stream();
     std::thread::sleep(LONGER_THAN_THE_LEASE);
-    assert_eq!(laptop.join("/work/web", 10).id, id, "the same session");
+    assert_eq!(laptop.join("/code/web", 10).id, id, "the same session");
     let claims = web.call("claims", json!({ "resource": "port:1" }));
     assert_eq!(claims["claims"][0]["holders"][0]["peer"], "web", "{claims}");
     drop(stream);

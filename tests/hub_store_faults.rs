@@ -59,10 +59,10 @@ fn waiting_sessions_get_answers_after_restarts_of_the_server() {
     let world = World::new();
     let hub = Hub::start_on(&world, &format!("{}?schema=restarts", server.url));
     let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));
-    let api = desk.join("/work/api", 1);
+    let api = desk.join("/code/api", 1);
     let askers: Vec<_> = (10..)
         .take(SESSIONS)
-        .map(|pid| laptop.join(&format!("/work/web{pid}"), pid))
+        .map(|pid| laptop.join(&format!("/code/web{pid}"), pid))
         .collect();
     let claim = |session: &OtherHostSession, number: usize| {
         let claim = json!({ "resource": format!("port:{number}"), "lease_seconds": 600 });
@@ -212,7 +212,7 @@ fn load_during_failover(
     (primary, standby): (&OwnServer, &OwnServer),
 ) -> Acknowledged {
     let host = OtherHost::new(hub, "laptop");
-    let join = |name: &str, pid| host.join(&format!("/work/{name}"), pid);
+    let join = |name: &str, pid| host.join(&format!("/code/{name}"), pid);
     let (posting, claiming, asking) = (join("post", 11), join("claim", 12), join("ask", 13));
     let acknowledged = Acknowledged::default();
     let (stop, answered) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -263,7 +263,7 @@ fn failover_loses_nothing_acknowledged_and_does_nothing_twice() {
     let world = World::new();
     let hub = Hub::start_on(&world, &store);
     let desk = OtherHost::new(&hub, "desk");
-    let (api, keeper) = (desk.join("/work/api", 1), desk.join("/work/keeper", 2));
+    let (api, keeper) = (desk.join("/code/api", 1), desk.join("/code/keeper", 2));
     let keep = json!({ "resource": "port:1", "lease_seconds": 600 });
     let kept = keeper.call("claim", keep.clone());
     assert_eq!(kept["status"], "granted", "{kept}");
@@ -307,7 +307,7 @@ fn long_outage_of_the_server_ends_no_session() {
     let world = World::new();
     let hub = Hub::start_on(&world, &format!("{relayed}/{database}?schema={schema}"));
     let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));
-    let (web, api) = (laptop.join("/work/web", 1), desk.join("/work/api", 2));
+    let (web, api) = (laptop.join("/code/web", 1), desk.join("/code/api", 2));
     let claim = json!({ "resource": "port:1", "lease_seconds": 3600 });
     let granted = web.call("claim", claim.clone());
     assert_eq!(granted["status"], "granted", "{granted}");
@@ -323,9 +323,9 @@ fn long_outage_of_the_server_ends_no_session() {
         "UPDATE {schema}.commit_mark SET wall_ms = wall_ms + 600000"
     ));
     network.set(Network::Up);
-    let denied = desk.join("/work/api", 2).call("claim", claim.clone());
+    let denied = desk.join("/code/api", 2).call("claim", claim.clone());
     assert_eq!(denied["status"], "denied", "{denied}");
-    let back = laptop.join("/work/web", 1);
+    let back = laptop.join("/code/web", 1);
     assert_eq!(back.id, web.id, "the same session");
     let renewed = back.call("claim", claim);
     assert_eq!(renewed["fence"], granted["fence"], "{renewed}");
@@ -360,7 +360,7 @@ fn full_disk_of_the_server_refuses_writes_until_space_is_back() {
     let world = World::new();
     let hub = Hub::start_on(&world, &format!("{}?schema=small_disk", server.url));
     let host = OtherHost::new(&hub, "laptop");
-    let (web, api) = (host.join("/work/web", 1), host.join("/work/api", 2));
+    let (web, api) = (host.join("/code/web", 1), host.join("/code/api", 2));
     let claim = json!({ "resource": "port:1", "lease_seconds": 600 });
     let granted = web.call("claim", claim.clone());
     assert_eq!(granted["status"], "granted", "{granted}");

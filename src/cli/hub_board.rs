@@ -97,8 +97,8 @@ fn create_token_on_server(
     store: &StoreRecord,
     options: &MeshOptions,
 ) -> Result<String, Failure> {
-    let path = settings.mesh_home.join("hub-store").join("mesh.db");
-    let place = PostgresPlace::new(store_args::recorded_location(store)?, path);
+    let location = store_args::recorded_location(store)?;
+    let place = PostgresPlace::of_home(location, &settings.mesh_home);
     let mut mesh = Mesh::connect(&place, options)?;
     Ok(mesh.create_board_link()?)
 }

@@ -65,15 +65,15 @@ impl KeyMesh {
                     hint,
                 ));
             }
-            let path = folder.settings.mesh_home.join("hub-store").join("mesh.db");
+            let place = PostgresPlace::of_home(location, &folder.settings.mesh_home);
             let shown = MeshLocation {
-                name: location.schema().to_owned(),
-                database: path.clone(),
+                name: place.location.schema().to_owned(),
+                database: place.path.clone(),
                 decided_by: "--store".into(),
             };
             return Ok(Self {
                 context: folder.into_context_of(shown, json),
-                place: Some(PostgresPlace::new(location, path)),
+                place: Some(place),
             });
         }
         let context = folder.into_context_of_mesh(args.mesh.as_deref(), json)?;

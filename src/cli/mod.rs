@@ -66,6 +66,7 @@ mod serve;
 mod staged_files;
 mod state;
 mod status;
+#[cfg(feature = "remote")]
 mod status_hub;
 #[cfg(feature = "postgres")]
 mod store_args;

@@ -5,10 +5,12 @@ use serde_json::{Value, json};
 use super::print;
 use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CliContext, CommandFolder};
+#[cfg(feature = "remote")]
 use crate::cli::status_hub;
 use crate::mesh::Status as Figures;
 use crate::model::throttle::FOREVER_MS;
 use crate::platform::clock::rfc3339;
+#[cfg(feature = "remote")]
 use crate::platform::isolation::MeshAddress;
 use crate::platform::text;
 use crate::tools::output;
@@ -24,10 +26,11 @@ pub(super) struct StatusArgs {}
 /// Runs `claude-mesh status`.
 pub(super) fn status(json: bool) -> CommandResult {
     let folder = CommandFolder::resolve()?;
-    match &folder.address {
-        MeshAddress::Hub(hub) => status_hub::status(hub, json),
-        MeshAddress::File(_) => status_of_file(&folder.into_context(json)?),
+    #[cfg(feature = "remote")]
+    if let MeshAddress::Hub(hub) = &folder.address {
+        return status_hub::status(hub, json);
     }
+    status_of_file(&folder.into_context(json)?)
 }
 
 fn status_of_file(context: &CliContext) -> CommandResult {

@@ -5,10 +5,9 @@ use clap::Args;
 
 use crate::cli::error::Failure;
 use crate::hub::{HubStore, StoreRecord};
+use crate::mesh::PostgresPlace;
 use crate::platform::Settings;
-use crate::store::{
-    ChangeCounter, DatabaseClock, Options, PasswordSource, PostgresLocation, Store,
-};
+use crate::store::{Options, PasswordSource, PostgresLocation, Store};
 
 /// A mesh on a database server.
 #[derive(Debug, Clone, Args)]
@@ -31,7 +30,7 @@ impl StoreArgs {
 
     /// Returns the mesh that a hub serves; `None` if none is named.
     pub(super) fn hub_store(&self, settings: &Settings) -> Result<Option<HubStore>, Failure> {
-        let (Some(location), Some(url)) = (self.location()?, self.store.clone()) else {
+        let Some(url) = self.store.clone() else {
             return Ok(None);
         };
         let file = self.password_file.as_ref();
@@ -40,6 +39,7 @@ impl StoreArgs {
             password_file: file.map(|file| settings.working_directory.join(file)),
             pass_file: settings.pass_file.clone(),
         };
+        let location = recorded_location(&record)?;
         Ok(Some(HubStore { location, record }))
     }
 
@@ -59,11 +59,11 @@ pub(super) fn location(
     url: &str,
     password_file: Option<&PathBuf>,
 ) -> Result<PostgresLocation, Failure> {
-    let source = match password_file {
-        Some(file) => PasswordSource::File(file.clone()),
-        None => PasswordSource::PassFile(Settings::of_this_process()?.pass_file),
-    };
-    Ok(PostgresLocation::parse(url)?.with_password(&source)?)
+    recorded_location(&StoreRecord {
+        url: url.to_owned(),
+        password_file: password_file.cloned(),
+        pass_file: Settings::of_this_process()?.pass_file,
+    })
 }
 
 /// Returns the location that a hub has recorded, with the password of its user.
@@ -77,8 +77,13 @@ pub(super) fn recorded_location(record: &StoreRecord) -> Result<PostgresLocation
 
 /// Opens the mesh at a location; creates it if there is none.
 pub(super) fn connect(location: PostgresLocation, settings: &Settings) -> Result<Store, Failure> {
-    let path = settings.mesh_home.join("hub-store").join("mesh.db");
-    let shared = (DatabaseClock::default(), ChangeCounter::default());
+    let place = PostgresPlace::of_home(location, &settings.mesh_home);
+    let shared = (place.clock, place.changes);
     let options = Options::default();
-    Ok(Store::connect_postgres(location, &path, shared, options)?)
+    Ok(Store::connect_postgres(
+        place.location,
+        &place.path,
+        shared,
+        options,
+    )?)
 }

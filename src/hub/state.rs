@@ -57,8 +57,8 @@ impl Hub {
     /// Returns the same hub, which serves one mesh on a database server instead.
     #[cfg(feature = "postgres")]
     pub(super) fn with_store(mut self, location: PostgresLocation) -> Self {
-        let path = self.settings.mesh_home.join("hub-store").join("mesh.db");
-        self.store = Some(PostgresPlace::new(location, path));
+        let place = PostgresPlace::of_home(location, &self.settings.mesh_home);
+        self.store = Some(place);
         self
     }
 

@@ -104,6 +104,11 @@ impl PostgresPlace {
         }
     }
 
+    /// Returns the place of a mesh for the programs of a user: the files of their sessions are in the claude-mesh folder.
+    pub fn of_home(location: PostgresLocation, mesh_home: &Path) -> Self {
+        Self::new(location, mesh_home.join("hub-store").join("mesh.db"))
+    }
+
     /// Starts to listen to the mesh, which exists since the first connection. See [`PostgresListener::start`].
     pub fn listen(
         &self,

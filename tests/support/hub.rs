@@ -127,6 +127,12 @@ impl Hub {
         self.key_of(holder, scope, peer)
     }
 
+    /// Creates the keys of two peers that may write.
+    pub(crate) fn ada_and_bo(&self) -> (String, String) {
+        let key = |peer| self.key(peer, KeyScope::Write);
+        (key("ada"), key("bo"))
+    }
+
     /// Creates the key of a signed-in board.
     pub(crate) fn board_key(&self) -> String {
         self.key_of(KeyHolder::Board, KeyScope::Admin, "")

@@ -20,8 +20,8 @@ use crate::hub::request_log::LogDetail;
 use crate::mesh::{EarlierCall, GitState, HUB_ENDING};
 use crate::model::access_key::KeyScope;
 use crate::model::{Error, Refusal, Result};
-use crate::platform::FaultKind;
 use crate::platform::id::{QuestionId, SessionId};
+use crate::platform::{Fault, FaultKind};
 use crate::tools::{self, Effect, JsonObject, ToolEntry};
 
 /// The longest idempotency key, in bytes.
@@ -243,7 +243,9 @@ async fn run_once(
             "this call was stored, and its result is not known",
             "It is carried out once: look at what there is before you call again.",
         )),
-        EarlierCall::None | EarlierCall::Ended => Err(ApiError::new(
+        // Its last commit may still come.
+        EarlierCall::None => Err(ApiError::of_unknown_outcome(lost_commits())),
+        EarlierCall::Ended => Err(ApiError::new(
             StatusCode::CONFLICT,
             "call_ended",
             "this call was ended before it was carried out; nothing was stored",
@@ -256,6 +258,13 @@ async fn run_once(
             "Use another Idempotency-Key for another call.",
         )),
     }
+}
+
+/// Returns the fault of a call whose commits got lost each time.
+fn lost_commits() -> Error {
+    let problem =
+        format!("the database server was lost {ATTEMPTS_MAX} times during the commit of this call");
+    Fault::new(FaultKind::OutcomeUnknown, problem, "").into()
 }
 
 /// Runs a call whose first transaction records its idempotency key, and stores its result. It goes on if the client vanishes,

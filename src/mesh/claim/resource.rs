@@ -74,9 +74,9 @@ mod tests {
 
     #[test]
     fn files_of_other_hosts_carry_their_host() {
-        let folder = Path::new("//laptop/work/api");
+        let folder = Path::new("//laptop/code/api");
         let named = |text: &str| canonical_resource(folder, text).unwrap();
-        assert_eq!(named("file:src/../a.rs"), "file://laptop/work/api/a.rs");
+        assert_eq!(named("file:src/../a.rs"), "file://laptop/code/api/a.rs");
         assert_eq!(named("file:/etc/hosts"), "file://laptop/etc/hosts");
         assert_eq!(named("file://desk/etc/hosts"), "file://desk/etc/hosts");
         assert_eq!(named("port:5433"), "port:5433");
@@ -87,7 +87,7 @@ mod tests {
         );
         assert_eq!(
             canonical_prefix(folder, "file:src/").unwrap(),
-            "file://laptop/work/api/src/"
+            "file://laptop/code/api/src/"
         );
     }
 }

@@ -79,14 +79,15 @@ impl RecipientPeer {
 }
 
 /// Where a new message goes.
+#[derive(Clone, Copy)]
 pub(in crate::mesh) enum Destination<'a> {
-    Peer(Box<Peer>),
+    Peer(&'a Peer),
     Topic(&'a str),
     Everyone,
 }
 
-impl Destination<'_> {
-    pub(in crate::mesh) fn target(&self) -> MessageTarget<'_> {
+impl<'a> Destination<'a> {
+    pub(in crate::mesh) fn target(self) -> MessageTarget<'a> {
         match self {
             Self::Peer(peer) => MessageTarget::Peer(peer.id),
             Self::Topic(topic) => MessageTarget::Topic(topic),
@@ -94,10 +95,10 @@ impl Destination<'_> {
         }
     }
 
-    fn sent_to(&self) -> SentTo {
+    fn sent_to(self) -> SentTo {
         match self {
             Self::Peer(peer) => SentTo::Peer(peer.name.to_string()),
-            Self::Topic(topic) => SentTo::Topic((*topic).into()),
+            Self::Topic(topic) => SentTo::Topic(topic.into()),
             Self::Everyone => SentTo::Everyone,
         }
     }
@@ -226,15 +227,19 @@ fn post(
     if let Some(id) = draft.in_reply_to {
         check_message_exists(write.read(), id)?;
     }
+    let peer;
     let destination = match draft.to {
-        Recipient::Peer(address) => Destination::Peer(resolve_address(write, me, address)?.into()),
+        Recipient::Peer(address) => {
+            peer = resolve_address(write, me, address)?;
+            Destination::Peer(&peer)
+        }
         Recipient::Topic(topic) => Destination::Topic(topic.as_str()),
         Recipient::Everyone => {
             check_broadcast_rate(write.read(), me)?;
             Destination::Everyone
         }
     };
-    store_message(write, me, &new(destination.target()), &destination)
+    store_message(write, me, &new(destination.target()), destination)
 }
 
 /// Stores a message, and wakes its recipients if its kind does.
@@ -242,7 +247,7 @@ pub(in crate::mesh) fn store_message(
     write: &mut WriteContext,
     me: &SessionHandle,
     new: &NewMessage,
-    destination: &Destination,
+    destination: Destination,
 ) -> Result<(MessageId, Vec<RecipientPeer>)> {
     let id = write.tx.insert_message(new)?;
     let data = json!({ "to": destination.sent_to(), "type": new.kind, "bytes": new.body.len() });
@@ -253,7 +258,7 @@ pub(in crate::mesh) fn store_message(
         &data,
     )?;
     let recipients = match destination {
-        Destination::Peer(peer) => vec![RecipientPeer::of(write.read(), (**peer).clone())?],
+        Destination::Peer(peer) => vec![RecipientPeer::of(write.read(), peer.clone())?],
         _ => recipients(write.read(), me, new.to)?,
     };
     for recipient in &recipients {

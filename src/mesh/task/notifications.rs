@@ -113,7 +113,7 @@ impl TaskNotifications {
                 continue;
             }
             let body = body(&items);
-            let destination = Destination::Peer(peer.into());
+            let destination = Destination::Peer(&peer);
             let new = NewMessage {
                 from: me.peer,
                 from_name: me.name.as_str(),
@@ -125,7 +125,7 @@ impl TaskNotifications {
                 idempotency_key: None,
                 ttl_ms: None,
             };
-            store_message(write, me, &new, &destination)?;
+            store_message(write, me, &new, destination)?;
         }
         Ok(())
     }
