@@ -76,7 +76,8 @@ impl Mesh {
         false
     }
 
-    /// Returns a mark of the state of the mesh: another one after any commit by any program.
+    /// Returns a mark of the access keys, peers and sessions of the mesh: another one after any change of them, and after any
+    /// commit by another program.
     #[cfg(feature = "hub")]
     pub fn change_mark(&mut self) -> std::result::Result<crate::store::ChangeMark, Fault> {
         self.store.change_mark()

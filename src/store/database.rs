@@ -17,7 +17,8 @@ pub struct ChangeMark {
     replacements: u32,
     /// Changes with each commit of another connection.
     by_others: i64,
-    own_changes: u64,
+    /// Changes with each own commit that changes access keys, or who the peers and sessions are.
+    own_identity_changes: u64,
 }
 
 /// An open database.
@@ -147,17 +148,18 @@ impl Store {
         self.replacements
     }
 
-    /// Returns a mark of the state of the database: another one after any commit by any program. With a listener it is another
-    /// one as soon as this process has made or heard of the commit, and costs no question to the server.
+    /// Returns a mark of what the database says of access keys, peers and sessions: another one after any commit by another
+    /// connection, and after one by this that changes them. On a server it is another one after each commit; with a listener as
+    /// soon as this process has made or heard of it, which costs no question to the server.
     #[cfg(feature = "hub")]
     pub(crate) fn change_mark(&mut self) -> std::result::Result<ChangeMark, Fault> {
         match &mut self.place {
             Place::File(file) => {
-                let (by_others, own_changes) = file.change_counts()?;
+                let (by_others, own_identity_changes) = file.change_counts()?;
                 Ok(ChangeMark {
                     replacements: self.replacements,
                     by_others,
-                    own_changes,
+                    own_identity_changes,
                 })
             }
             Place::Served(served) => {
@@ -166,7 +168,7 @@ impl Store {
                 Ok(ChangeMark {
                     replacements: u32::from(is_received),
                     by_others: count,
-                    own_changes: 0,
+                    own_identity_changes: 0,
                 })
             }
         }

@@ -39,6 +39,8 @@ pub struct Tx<'a> {
     wake: RefCell<Vec<String>>,
     /// Since when the database server was away, if no write has extended the leases since.
     outage_since_ms: Cell<Option<i64>>,
+    /// Whether it changes an access key, the name or project of a peer, or ends a session.
+    changes_identities: Cell<bool>,
 }
 
 impl<'a> Tx<'a> {
@@ -56,6 +58,7 @@ impl<'a> Tx<'a> {
             no_wake_due: Cell::default(),
             wake: RefCell::default(),
             outage_since_ms: Cell::default(),
+            changes_identities: Cell::default(),
         }
     }
 
@@ -84,6 +87,16 @@ impl Tx<'_> {
     /// Notes that the database server was away until this transaction.
     pub(super) fn know_outage(&self, since_ms: Option<i64>) {
         self.outage_since_ms.set(since_ms);
+    }
+
+    /// Notes a change of an access key, of the name or project of a peer, or the end of a session.
+    pub(super) fn note_identity_change(&self) {
+        self.changes_identities.set(true);
+    }
+
+    /// Returns whether it changes an access key, the name or project of a peer, or ends a session.
+    pub(super) fn changes_identities(&self) -> bool {
+        self.changes_identities.get()
     }
 
     /// Returns since when the database server was away, if no write has extended the leases since.

@@ -26,6 +26,9 @@ use crate::platform::id::SessionId;
 const COMMENT_INTERVAL: Duration = Duration::from_secs(10);
 /// The shortest time between two looks without a signal.
 const RECHECK_INTERVAL_MIN: Duration = Duration::from_millis(10);
+/// How long the end of a call is left to what follows: most often another call, and each look at the session takes the time of
+/// several queries. A hook waits for the look.
+const ENDED_CALL_PAUSE: Duration = Duration::from_millis(5);
 /// How long a change is left to a waiting call, which most often takes what it announces.
 const WAITING_CALL_GRACE: Duration = Duration::from_millis(200);
 
@@ -108,6 +111,14 @@ impl Listener {
                 _ = self.stopping.wait_for(|stopping| *stopping) => return None,
                 () = tokio::time::sleep_until(until) => true,
             };
+            let sent_calls = self.sent_calls();
+            if !is_quiet && sent_calls.is_some_and(|calls| calls != self.session.finished_calls()) {
+                tokio::select! {
+                    () = tokio::time::sleep(ENDED_CALL_PAUSE) => {}
+                    _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+                }
+                self.signals.borrow_and_update();
+            }
             if !self.session.is_newest_stream(self.number) {
                 return None;
             }
@@ -131,14 +142,18 @@ impl Listener {
         } else {
             self.grace_ends = None;
         }
-        let sent_calls = self.sent.as_ref().map(|(_, calls)| *calls);
-        if !is_left_to_call || sent_calls != Some(self.session.finished_calls()) {
+        if !is_left_to_call || self.sent_calls() != Some(self.session.finished_calls()) {
             self.push_snapshot().await?;
         }
         if is_left_to_call {
             return Ok(());
         }
         self.push_wake().await
+    }
+
+    /// Returns how many calls the snapshot includes that was sent last.
+    fn sent_calls(&self) -> Option<u64> {
+        self.sent.as_ref().map(|(_, calls)| *calls)
     }
 
     async fn push_snapshot(&mut self) -> Result<()> {

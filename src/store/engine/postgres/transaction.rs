@@ -1,11 +1,16 @@
 //! A transaction on the server.
+//!
+//! The commit of a write ends its lock before the server has written it to the disk: the next write of the mesh need not wait
+//! for that. Behind the commit the same message has one more transaction, an empty message in the log of the server, whose
+//! commit waits for the disk, and for a synchronous standby, as the server is configured. The log is one sequence, so the
+//! change before it is durable then, with all changes that it has seen. Only after that the write returns.
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, join3};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
@@ -22,6 +27,10 @@ const PENDING_MAX: usize = 24;
 /// How many rows of a long result are fetched at once.
 const CHUNK_ROWS: usize = 500;
 const MARK_SQL: &str = "UPDATE commit_mark SET commits = commits + 1, wall_ms = ?1";
+/// What a commit is made with that others need not wait for.
+const COMMIT_UNFLUSHED: &str = "SET LOCAL synchronous_commit TO off; COMMIT";
+/// Waits until everything that was committed before is durable.
+const FLUSH: &str = "BEGIN; SELECT pg_logical_emit_message(true, 'claude-mesh', ''); COMMIT";
 /// A payload of NOTIFY has less than 8000 bytes.
 const PAYLOAD_BYTES_MAX: usize = 7_900;
 
@@ -130,7 +139,7 @@ impl<'a> PostgresTransaction<'a> {
         for payload in payloads {
             let _ = write!(sql, "NOTIFY {channel}, '{payload}'; ");
         }
-        sql + "COMMIT"
+        sql + COMMIT_UNFLUSHED
     }
 
     /// Sends the end of a transaction that changed nothing or is undone. Nobody waits for the answer.
@@ -261,9 +270,11 @@ impl ServedTransaction for PostgresTransaction<'_> {
         let client = &self.connection.client;
         let is_sent = !client.is_closed();
         let sql = self.commit_sql(wake);
-        let (before, last) = self
-            .connection
-            .wait(join(join_all(pending), client.batch_execute(&sql)));
+        let (before, last, flushed) = self.connection.wait(join3(
+            join_all(pending),
+            client.batch_execute(&sql),
+            client.batch_execute(FLUSH),
+        ));
         let before = before
             .into_iter()
             .collect::<std::result::Result<Vec<_>, _>>();
@@ -274,7 +285,8 @@ impl ServedTransaction for PostgresTransaction<'_> {
         let failed = match (before, last) {
             (Err(error), _) => Some((is_undone(&error, false), error)),
             (Ok(_), Err(error)) => Some((is_undone(&error, true), error)),
-            (Ok(_), Ok(())) => None,
+            // It is committed, but may get lost.
+            (Ok(_), Ok(())) => flushed.err().map(|error| (false, error)),
         };
         if let Some((is_undone, error)) = failed {
             if is_connection_lost(&error) {
