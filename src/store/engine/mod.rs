@@ -18,18 +18,20 @@
 )]
 
 pub(super) mod error;
-mod expected;
+mod expected_query;
 mod params;
 #[cfg(feature = "postgres")]
 pub(super) mod postgres;
+mod query_recorder;
 mod row;
 mod served;
 mod statement;
 mod transaction;
 
 pub(super) use error::{EngineError, OptionalExtension, Result};
-pub(super) use expected::{ExpectedQuery, QueryRecorder};
+pub(super) use expected_query::ExpectedQuery;
 pub(super) use params::Params;
+pub(super) use query_recorder::QueryRecorder;
 pub(super) use row::Row;
 pub(super) use served::{Access, ServedDatabase, WriteFacts};
 pub(super) use statement::Statement;

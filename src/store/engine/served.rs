@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::Result;
-use super::expected::ExpectedQuery;
+use super::expected_query::ExpectedQuery;
 use super::params::Values;
 use super::row::ServedRow;
 use crate::platform::Moment;

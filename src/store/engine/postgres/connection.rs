@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join5;
-use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
+use tokio_postgres::{Client, Row, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::super::error::{EngineError, Result};
-use super::super::expected::ExpectedQuery;
+use super::super::expected_query::ExpectedQuery;
 use super::super::served::WriteFacts;
 use super::clock::DatabaseClock;
 use super::dialect::translate;
@@ -20,6 +20,7 @@ use super::failure::{busy, connect_failure, failure, is_connection_lost, unusabl
 use super::link;
 use super::listen::ChangeCounter;
 use super::location::PostgresLocation;
+use super::prepared_statement::PreparedStatement;
 use super::runtime::ConnectionRuntime;
 use super::schema::{LOCK_CLASS, MeshSchema, enter};
 use super::tls;
@@ -40,17 +41,6 @@ const FACTS_SQL: &str = "SELECT clock.wall_ms,
     FROM (SELECT greatest(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT), wall_ms) AS wall_ms FROM commit_mark) AS clock";
 /// A timeout of the server that is practically none.
 const LOCK_TIMEOUT_MS_MAX: u128 = 3_600_000;
-
-/// A statement that the server has prepared.
-#[derive(Debug)]
-pub(super) struct PreparedStatement {
-    pub(super) statement: Statement,
-    pub(super) columns: Arc<[String]>,
-    /// The names of its values by their numbers.
-    pub(super) names: Vec<String>,
-    /// Whether it only reads.
-    pub(super) is_query: bool,
-}
 
 /// A write that has begun.
 pub(super) struct BegunWrite {

@@ -1,6 +1,6 @@
 //! What a store asks of a connection to the server: transactions, versions, sizes.
 use super::super::error::Result;
-use super::super::expected::ExpectedQuery;
+use super::super::expected_query::ExpectedQuery;
 use super::super::served::{Access, Begun, ServedDatabase};
 use super::connection::PostgresConnection;
 use super::transaction::PostgresTransaction;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tokio_postgres::{Client, Error, Row};
 
-use super::connection::PreparedStatement;
+use super::prepared_statement::PreparedStatement;
 use super::values::{SentValue, references};
 
 /// A query that is ready to be asked.

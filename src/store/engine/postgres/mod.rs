@@ -23,6 +23,7 @@ mod link;
 mod listen;
 mod location;
 mod password;
+mod prepared_statement;
 mod runtime;
 mod schema;
 mod tls;

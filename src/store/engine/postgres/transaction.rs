@@ -14,13 +14,14 @@ use futures_util::future::{join, join_all, join3};
 use tokio_postgres::{Error, Row};
 
 use super::super::error::Result;
-use super::super::expected::ExpectedQuery;
+use super::super::expected_query::ExpectedQuery;
 use super::super::params::Values;
 use super::super::row::ServedRow;
 use super::super::served::{ServedRows, ServedTransaction};
-use super::connection::{PostgresConnection, PreparedStatement};
+use super::connection::PostgresConnection;
 use super::expected::{AnsweredQuery, answered, ask_together, find_rows};
 use super::failure::{failure, is_connection_lost, lost_commit};
+use super::prepared_statement::PreparedStatement;
 use super::values::{ReceivedValue, SentValue, references, sent_values};
 
 /// How many statements wait for the next one that is read. `join_all` polls no more than thirty futures in their order.

@@ -4,7 +4,7 @@ use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::super::error::Result;
-use super::super::expected::{ExpectedQuery, owned_value};
+use super::super::expected_query::{ExpectedQuery, owned_value};
 use super::super::params::Values;
 
 type BoxedError = Box<dyn std::error::Error + Sync + Send>;

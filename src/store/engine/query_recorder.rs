@@ -1,22 +1,13 @@
-//! Queries that an operation will ask soon. A database server answers them together in one message; a file needs none of this.
+//! Finds out which queries an operation will ask, by calling what asks them.
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rusqlite::types::{ToSql, ToSqlOutput, Value};
-
 use super::error::{EngineError, Result};
+use super::expected_query::{ExpectedQuery, owned_value};
 use super::params::Values;
 use super::row::ServedRow;
 use super::served::{ServedRows, ServedTransaction};
-
-/// A query with its values.
-#[derive(Debug)]
-pub(in crate::store) struct ExpectedQuery {
-    pub(in crate::store) sql: String,
-    /// In their order, or with their names.
-    pub(in crate::store) values: Vec<(Option<String>, Value)>,
-}
 
 /// Writes down the queries of an operation instead of asking them. They have no rows.
 #[derive(Debug, Default, Clone)]
@@ -74,17 +65,5 @@ impl ServedTransaction for QueryRecorder {
 
     fn commit(self: Box<Self>, _: &[String]) -> Result<()> {
         Ok(())
-    }
-}
-
-/// Returns a value that is sent to a server.
-pub(super) fn owned_value(value: &dyn ToSql) -> Result<Value> {
-    match value.to_sql()? {
-        ToSqlOutput::Borrowed(value) => value.try_into().map_err(EngineError::from),
-        ToSqlOutput::Owned(value) => Ok(value),
-        other => {
-            let problem = format!("a value cannot be sent: {other:?}");
-            Err(rusqlite::Error::ToSqlConversionFailure(problem.into()).into())
-        }
     }
 }
