@@ -32,7 +32,7 @@ use crate::setup::{
   claude-mesh install --dry-run            show the change, write nothing
   claude-mesh install                      for you, in every project
   claude-mesh install --confirm-answers    you see each answer to a peer before it is sent
-  claude-mesh install --guard              no session edits a file that another has claimed
+  claude-mesh install --guard              no session edits a file that another has claimed, or runs git there
   claude-mesh install --wake rewake        where Claude Code has no inbox (before 2.1.224, or turned off)
   claude-mesh install --project            for everyone with this repository: .mcp.json and .claude/settings.json
   claude-mesh install --print codex        for another MCP client: prints its entry, writes nothing
