@@ -89,6 +89,7 @@ fn git_is_denied_where_another_session_holds_a_file() {
     assert_eq!(denial(&bo, "git commit -am x"), None);
 }
 
+// Requirement: Beyond 23
 #[test]
 fn git_is_denied_where_another_session_claimed_the_working_tree() {
     let world = World::new();

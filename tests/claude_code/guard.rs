@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 use std::sync::Mutex;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 
 use serde_json::{Value, json};
 
@@ -180,7 +180,7 @@ fn git_is_blocked_while_another_session_claims_the_working_tree() {
     };
     assert!(git(&["init", "-q"]).status.success());
     let (denied, stopped) = channel();
-    let (denied, stopped) = (Mutex::new(denied), Mutex::new(stopped));
+    let stopped = Mutex::new(stopped);
     let watched = mesh.clone();
     let in_line = move || {
         let stopped = stopped.lock().expect("no holder panics");
@@ -189,43 +189,7 @@ fn git_is_blocked_while_another_session_claims_the_working_tree() {
         watched.wait_for_claim(|line| line["queue"][0]["peer"].is_string());
     };
     let holding = ScriptedApi::listen(claim_until_released("git:.".to_owned(), in_line));
-    let watched = mesh.clone();
-    let committing = ScriptedApi::listen(move |request| {
-        let commit = || {
-            let command =
-                "git status && git -c user.name=ada -c user.email=a@b commit --allow-empty -m done";
-            call(
-                "Bash",
-                json!({ "command": command, "description": "commits" }),
-            )
-        };
-        let tree = "renaming all of it";
-        match request.turn() {
-            0 => {
-                watched.wait_for_claim(|line| line["holders"][0]["peer"].is_string());
-                commit()
-            }
-            1 => {
-                let reported = request.tool_results().join("");
-                for part in [
-                    "because git commit changes the working tree",
-                    tree,
-                    "ask_peer",
-                ] {
-                    assert!(reported.contains(part), "{part} in {reported}");
-                }
-                let denied = denied.lock().expect("no holder panics");
-                denied.send(()).expect("the other waits");
-                let claim = json!({ "resource": "git:.", "wait": "queue", "wait_seconds": 60 });
-                call("mcp__claude-mesh__claim", claim)
-            }
-            2 => {
-                assert_eq!(result(request)["status"], "granted");
-                commit()
-            }
-            _ => say("committed"),
-        }
-    });
+    let committing = ScriptedApi::listen(commit_when_free(mesh.clone(), denied));
 
     let holder = lab.session(&project, &holding).headless("rename");
     let committer = lab.session(&project, &committing).headless("commit");
@@ -234,4 +198,45 @@ fn git_is_blocked_while_another_session_claims_the_working_tree() {
     assert_eq!(holder.finish().result(), "given back");
     let log = git(&["log", "--format=%s"]);
     assert_eq!(String::from_utf8_lossy(&log.stdout), "done\n");
+}
+
+/// Tries to commit, reports that it was denied, waits for the claim of the working tree, and commits.
+fn commit_when_free(
+    mesh: Mesh,
+    denied: Sender<()>,
+) -> impl Fn(&Request) -> Vec<Block> + Send + Sync + 'static {
+    let denied = Mutex::new(denied);
+    let commit = || {
+        let command =
+            "git status && git -c user.name=ada -c user.email=a@b commit --allow-empty -m done";
+        call(
+            "Bash",
+            json!({ "command": command, "description": "commits" }),
+        )
+    };
+    move |request| match request.turn() {
+        0 => {
+            mesh.wait_for_claim(|line| line["holders"][0]["peer"].is_string());
+            commit()
+        }
+        1 => {
+            let reported = request.tool_results().join("");
+            for part in [
+                "because git commit changes the working tree",
+                "renaming all of it",
+                "ask_peer",
+            ] {
+                assert!(reported.contains(part), "{part} in {reported}");
+            }
+            let denied = denied.lock().expect("no holder panics");
+            denied.send(()).expect("the other waits");
+            let claim = json!({ "resource": "git:.", "wait": "queue", "wait_seconds": 60 });
+            call("mcp__claude-mesh__claim", claim)
+        }
+        2 => {
+            assert_eq!(result(request)["status"], "granted");
+            commit()
+        }
+        _ => say("committed"),
+    }
 }
