@@ -3,10 +3,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::connect::Options;
-use super::engine::{self, Access, ServedDatabase};
+use super::engine::{self, Access, ExpectedQuery, ServedDatabase};
 use super::file_database::FileDatabase;
 use super::schema::{self, Schema};
-use super::transaction::Tx;
+use super::transaction::{Tx, queries_of};
 use crate::model::{Error, Result};
 use crate::platform::{Fault, Moment};
 
@@ -48,6 +48,8 @@ pub(super) struct Served {
     database: Box<dyn ServedDatabase>,
     /// Whether the time of a transaction is that of the server. Tests set their own.
     has_own_clock: bool,
+    /// What the next write asks with its first message.
+    expected: Vec<ExpectedQuery>,
 }
 
 impl Store {
@@ -78,6 +80,7 @@ impl Store {
             place: Place::Served(Served {
                 database,
                 has_own_clock: !options.callers_time,
+                expected: Vec::new(),
             }),
             path: path.to_path_buf(),
             replacements: 0,
@@ -174,6 +177,15 @@ impl Store {
         }
     }
 
+    /// Says what the next write reads before it changes anything, apart from times: a server answers that with the first
+    /// message. `reads` is called to see its queries, which have no rows then; a file needs none of this.
+    pub(crate) fn expect(&mut self, now: Moment, reads: impl FnOnce(&Tx)) {
+        if let Place::Served(served) = &mut self.place {
+            let version = served.database.version();
+            served.expected.extend(queries_of(now, version, reads));
+        }
+    }
+
     /// Runs an operation as one writing transaction, which is rolled back if the operation fails. On a server its time is that
     /// of the server.
     pub fn write<T>(&mut self, now: Moment, operation: impl FnOnce(&Tx) -> Result<T>) -> Result<T> {
@@ -247,7 +259,11 @@ impl Served {
         let version = self.database.version();
         let has_own_clock = self.has_own_clock;
         let outcome = {
-            let begun = self.database.begin(access)?;
+            let expected = match access {
+                Access::Write { .. } => std::mem::take(&mut self.expected),
+                Access::Read => Vec::new(),
+            };
+            let begun = self.database.begin(access, expected)?;
             let now = if has_own_clock { begun.now } else { now };
             let mut tx = Tx::new(engine::Transaction::Served(begun.transaction), now, version);
             if let Some(facts) = begun.facts {

@@ -83,7 +83,30 @@ impl<'a> Tx<'a> {
     }
 }
 
+/// Returns the queries that `reads` asks.
+pub(super) fn queries_of(
+    now: Moment,
+    version: u32,
+    reads: impl FnOnce(&Tx),
+) -> Vec<engine::ExpectedQuery> {
+    let recorder = engine::QueryRecorder::default();
+    let sql = engine::Transaction::Served(Box::new(recorder.clone()));
+    reads(&Tx::new(sql, now, version));
+    recorder.take()
+}
+
 impl Tx<'_> {
+    /// Says what this transaction reads next, before it changes anything: a server answers that in one message. `reads` is
+    /// called to see its queries, which have no rows then; a file needs none of this.
+    pub(crate) fn expect(&self, reads: impl FnOnce(&Tx)) -> engine::Result<()> {
+        match &self.sql {
+            engine::Transaction::File(_) => Ok(()),
+            engine::Transaction::Served(transaction) => {
+                transaction.expect(queries_of(self.now.clone(), self.version, reads))
+            }
+        }
+    }
+
     /// Notes that the database server was away until this transaction.
     pub(super) fn know_outage(&self, since_ms: Option<i64>) {
         self.outage_since_ms.set(since_ms);

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -64,8 +65,8 @@ struct Listener {
     session: CallerSession,
     signals: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
-    /// The snapshot that was sent last; the same is not sent again.
-    sent: Option<(Value, u64)>,
+    /// The hash of the snapshot that was sent last, and how many calls it includes; the same is not sent again.
+    sent: Option<([u8; 32], u64)>,
     /// Why its person was last said to be needed.
     alert: Option<PersonAlert>,
     /// When the wake and the claim queues of the session are looked at again, without a signal.
@@ -173,16 +174,17 @@ impl Listener {
             call.mesh.session_snapshot(&call.me)
         });
         let snapshot = snapshot.await?;
-        let snapshot = serde_json::to_value(snapshot).expect("a snapshot can be written as JSON");
-        let current = (snapshot, calls);
-        if self.sent.as_ref() != Some(&current) {
+        let snapshot = serde_json::to_string(&snapshot).expect("a snapshot can be written as JSON");
+        let current = (Sha256::digest(&snapshot).into(), calls);
+        if self.sent != Some(current) {
             let now = mesh.now();
             let clock = SnapshotClock {
                 wall_ms: now.wall_ms,
                 monotonic_ms: now.monotonic_ms,
                 boot: now.boot.to_string(),
             };
-            let data = json!({ "clock": clock, "calls": calls, "snapshot": current.0 });
+            let clock = json!(clock);
+            let data = format!(r#"{{"clock":{clock},"calls":{calls},"snapshot":{snapshot}}}"#);
             self.push_frame("snapshot", &data);
             self.sent = Some(current);
         }
@@ -243,7 +245,7 @@ impl Listener {
         self.alert = alert;
     }
 
-    fn push_frame(&mut self, event: &str, data: &Value) {
+    fn push_frame(&mut self, event: &str, data: &impl std::fmt::Display) {
         let frame = format!("event: {event}\ndata: {data}\n\n");
         self.frames.push_back(frame.into());
     }

@@ -11,16 +11,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::future::{join, join_all, join3};
-use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use super::super::error::Result;
+use super::super::expected::ExpectedQuery;
 use super::super::params::Values;
 use super::super::row::ServedRow;
 use super::super::served::{ServedRows, ServedTransaction};
 use super::connection::{PostgresConnection, PreparedStatement};
+use super::expected::{AnsweredQuery, answered, ask_together, find_rows};
 use super::failure::{failure, is_connection_lost, lost_commit};
-use super::values::{ReceivedValue, SentValue, sent_values};
+use super::values::{ReceivedValue, SentValue, references, sent_values};
 
 /// How many statements wait for the next one that is read. `join_all` polls no more than thirty futures in their order.
 const PENDING_MAX: usize = 24;
@@ -47,6 +48,8 @@ pub(super) struct PostgresTransaction<'a> {
     /// How many cursors it has.
     cursors: Cell<u32>,
     wall_ms: i64,
+    /// Queries that are answered, and that nothing has changed since.
+    answered: RefCell<Vec<AnsweredQuery>>,
 }
 
 impl fmt::Debug for PostgresTransaction<'_> {
@@ -58,7 +61,11 @@ impl fmt::Debug for PostgresTransaction<'_> {
 }
 
 impl<'a> PostgresTransaction<'a> {
-    pub(super) fn new(connection: &'a PostgresConnection, is_write: bool, wall_ms: i64) -> Self {
+    pub(super) fn new(
+        connection: &'a PostgresConnection,
+        is_write: bool,
+        (wall_ms, answered): (i64, Vec<AnsweredQuery>),
+    ) -> Self {
         let transaction = Self {
             connection,
             pending: RefCell::default(),
@@ -67,11 +74,18 @@ impl<'a> PostgresTransaction<'a> {
             is_over: Cell::default(),
             cursors: Cell::default(),
             wall_ms,
+            answered: RefCell::new(answered),
         };
         if !is_write {
             transaction.add_batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".into());
         }
         transaction
+    }
+
+    /// Records that something is changed.
+    fn note_change(&self) {
+        self.has_changes.set(true);
+        self.answered.borrow_mut().clear();
     }
 
     /// Adds statements that are sent with the next one that is read.
@@ -179,13 +193,6 @@ impl ServedRows for Chunks<'_> {
     }
 }
 
-fn references(values: &[SentValue]) -> Vec<&(dyn ToSql + Sync)> {
-    values
-        .iter()
-        .map(|value| value as &(dyn ToSql + Sync))
-        .collect()
-}
-
 impl ServedTransaction for PostgresTransaction<'_> {
     fn columns(&self, sql: &str) -> Result<Arc<[String]>> {
         Ok(Arc::clone(&self.connection.prepared(sql)?.columns))
@@ -194,7 +201,10 @@ impl ServedTransaction for PostgresTransaction<'_> {
     fn query(&self, sql: &str, values: Values<'_>) -> Result<Vec<ServedRow>> {
         let (prepared, values) = self.prepare(sql, &values)?;
         if !prepared.is_query {
-            self.has_changes.set(true);
+            self.note_change();
+        }
+        if let Some(rows) = find_rows(&self.answered.borrow(), &prepared, &values) {
+            return self.received(rows, &prepared.columns);
         }
         let client = &self.connection.client;
         let rows = self.send(async {
@@ -226,9 +236,16 @@ impl ServedTransaction for PostgresTransaction<'_> {
         }))
     }
 
+    fn expect(&self, queries: Vec<ExpectedQuery>) -> Result<()> {
+        let queries = self.connection.prepare_expected(&queries)?;
+        let rows = self.send(ask_together(&self.connection.client, &queries))?;
+        *self.answered.borrow_mut() = answered(queries, rows);
+        Ok(())
+    }
+
     fn execute(&self, sql: &str, values: Values<'_>) -> Result<usize> {
         let (prepared, values) = self.prepare(sql, &values)?;
-        self.has_changes.set(true);
+        self.note_change();
         let client = &self.connection.client;
         let changed = self.send(async {
             client
@@ -240,7 +257,7 @@ impl ServedTransaction for PostgresTransaction<'_> {
 
     fn run(&self, sql: &str, values: Values<'_>) -> Result<()> {
         let (prepared, values) = self.prepare(sql, &values)?;
-        self.has_changes.set(true);
+        self.note_change();
         let client = Arc::clone(&self.connection.client);
         self.pending.borrow_mut().push(Box::pin(async move {
             client
@@ -254,6 +271,7 @@ impl ServedTransaction for PostgresTransaction<'_> {
     }
 
     fn execute_batch(&self, sql: &str) -> Result<()> {
+        self.answered.borrow_mut().clear();
         self.add_batch(sql.to_owned());
         Ok(())
     }
