@@ -2,14 +2,12 @@
 //!
 //! Chromium comes from the system, the programs that drive and check it from npm. What cannot be had is skipped with a line.
 mod playwright;
-mod populated;
 
 use claude_mesh::model::access_key::KeyScope;
 use serde_json::{Value, json};
 
 use self::playwright::{Browser, type_errors};
-use self::populated::PopulatedMesh;
-use crate::support::{Hub, Session, World};
+use crate::support::{Hub, PopulatedMesh, Session, World};
 
 fn create_task(session: &Session, title: &str) -> String {
     let created = session.call("create_task", json!({ "title": title }));

@@ -53,7 +53,7 @@ fn claim_guard_hook_is_installed_on_request_and_kept() {
     plan.apply(now()).unwrap();
     let settings = json_of(&home.settings());
     let group = &settings["hooks"]["PreToolUse"][0];
-    assert_eq!(group["matcher"], "Edit|Write|MultiEdit|NotebookEdit");
+    assert_eq!(group["matcher"], "Edit|Write|MultiEdit|NotebookEdit|Bash");
     let program = home.places.programs.join("claude-mesh-claim-guard");
     assert_eq!(group["hooks"][0]["command"], program.to_str().unwrap());
     for options in [guarded, InstallOptions::default()] {

@@ -49,6 +49,13 @@ mod claim_model;
 /// The guard of claimed files: the hook before an edit, and the check before a commit.
 mod claim_guard;
 
+/// The board in a terminal: what it shows, what its keys do, how it gives the terminal back.
+#[cfg(feature = "top")]
+mod top;
+
+/// The guard of working trees: the hook before a shell command that runs git where another session works.
+mod git_guard;
+
 /// Erasing text: who may, what is left in the files, what the event log records.
 #[cfg(feature = "cli")]
 mod erase;
@@ -246,6 +253,18 @@ mod tools;
 
 /// MCP clients of other makers, run as their users run them.
 mod other_clients;
+
+/// The plugin `mesh`: its files, and how it and an install keep out of each other's way.
+#[cfg(feature = "cli")]
+mod plugin;
+
+/// The files of a release: archives, packages, metadata; each is installed into an empty folder.
+#[cfg(feature = "cli")]
+mod release;
+
+/// The files of Codex and Gemini, edited and restored byte for byte, as these programs read them.
+#[cfg(feature = "cli")]
+mod client_install;
 
 /// The board page in a browser: what a person sees and does there.
 #[cfg(feature = "hub")]

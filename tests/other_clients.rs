@@ -25,6 +25,8 @@ pub(crate) struct Package {
 pub(crate) enum Registry {
     PyPi,
     Npm,
+    /// npm with this package.json, for a package whose dependencies have to be replaced.
+    NpmWith(&'static str),
 }
 
 pub(crate) const PYTHON: Package = Package {
@@ -93,7 +95,11 @@ impl Package {
                     .args(options)
                     .arg(self.spec))
             }
-            Registry::Npm => {
+            Registry::Npm | Registry::NpmWith(_) => {
+                if let Registry::NpmWith(package_json) = self.registry {
+                    fs::write(folder.join("package.json"), package_json)
+                        .map_err(|error| format!("cannot write package.json: {error}"))?;
+                }
                 let options = ["install", "--no-audit", "--no-fund", "--ignore-scripts"];
                 let retry_options = [
                     "--fetch-retries=1",

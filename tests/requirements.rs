@@ -151,16 +151,6 @@ const UNTESTED: &[(&str, usize, &str)] = &[
         "sessions of other machines are not in a mesh yet",
     ),
     ("Beyond", 22, "no session writes over a network yet"),
-    (
-        "Beyond",
-        23,
-        "the guard checks edits and commits, no other commands of git",
-    ),
-    (
-        "Beyond",
-        24,
-        "the board has both; the tests in a browser check other things of it",
-    ),
 ];
 
 const MARK: &str = "// Requirement: ";

@@ -3,6 +3,7 @@ use serde_json::Value;
 
 use super::hook_payload::HookPayload;
 use super::wake_line::wake_line_nonce;
+use crate::model::GitCommand;
 
 /// Something that happened in a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,13 @@ pub enum HookEvent {
         /// The path, as the model wrote it.
         file: String,
         /// The folder that a relative path starts from.
+        folder: Option<String>,
+    },
+    /// A shell command is about to run that changes git working trees.
+    ChangingWorkingTrees {
+        /// What changes them, once for each folder.
+        commands: Vec<GitCommand>,
+        /// The folder that the shell starts in.
         folder: Option<String>,
     },
     /// The conversation ended.
@@ -92,13 +100,19 @@ impl HookEvent {
             }),
             "PreToolUse" => {
                 let input = payload.tool_input.unwrap_or_default();
+                let folder = payload.cwd.filter(|folder| folder.starts_with('/'));
                 let file = match payload.tool_name.as_deref()? {
+                    // Most shell commands end here, before anything is opened.
+                    "Bash" => {
+                        let commands = GitCommand::in_shell_command(&input.command?);
+                        return (!commands.is_empty())
+                            .then_some(Self::ChangingWorkingTrees { commands, folder });
+                    }
                     "Edit" | "Write" | "MultiEdit" => input.file_path,
                     "NotebookEdit" => input.notebook_path,
                     // The hook may be installed without a matcher; then it must not deny reads.
                     _ => None,
                 };
-                let folder = payload.cwd.filter(|folder| folder.starts_with('/'));
                 file.map(|file| Self::Editing { file, folder })
             }
             "SessionEnd" => {
@@ -166,6 +180,29 @@ mod tests {
         }
         assert_eq!(edits("Read", "file_path"), None);
         assert_eq!(edits("Edit", "path"), None);
+    }
+
+    #[test]
+    fn only_shell_commands_that_change_working_trees_yield_an_event() {
+        let run = |tool: &str, command: &str| {
+            read(&format!(
+                r#"{{"hook_event_name":"PreToolUse","tool_name":"{tool}","cwd":"/p","tool_input":{{"command":"{command}"}}}}"#
+            ))
+        };
+        let Some(HookEvent::ChangingWorkingTrees { commands, folder }) =
+            run("Bash", "cd a && git commit -m x")
+        else {
+            panic!("no event")
+        };
+        assert_eq!(folder.as_deref(), Some("/p"));
+        assert_eq!(commands[0].name, "commit");
+        assert_eq!(run("Bash", "git status"), None);
+        assert_eq!(run("Bash", ""), None);
+        assert_eq!(run("Other", "git commit"), None);
+        assert_eq!(
+            read(r#"{"hook_event_name":"PreToolUse","tool_name":"Bash","tool_input":{}}"#),
+            None
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub struct HookPayload {
     pub prompt_id: Option<String>,
     /// `PreToolUse`: the name of the tool.
     pub tool_name: Option<String>,
-    /// `PreToolUse`: its arguments; only those that name a file.
+    /// `PreToolUse`: its arguments; only those that name a file or a shell command.
     pub tool_input: Option<ToolInput>,
     /// The working directory of the session.
     pub cwd: Option<String>,
@@ -32,7 +32,7 @@ pub struct HookPayload {
     pub last_assistant_message: Option<Value>,
 }
 
-/// The arguments of a tool that edits a file.
+/// The arguments of a tool that edits a file or runs a shell command.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(expecting = "an object")]
 pub struct ToolInput {
@@ -40,4 +40,6 @@ pub struct ToolInput {
     pub file_path: Option<String>,
     /// `NotebookEdit`.
     pub notebook_path: Option<String>,
+    /// `Bash`.
+    pub command: Option<String>,
 }

@@ -17,7 +17,7 @@ pub use hook_event::{HookEvent, Prompt};
 pub use hook_output::HookOutput;
 pub use hook_payload::{HookPayload, ToolInput};
 pub use inbox_rate_limit::InboxRateLimit;
-pub use registry::{RegistryEntry, registry_entry};
+pub use registry::{RegistryEntry, registry_entry, registry_folder};
 pub use session_process::find_session_ancestor;
 pub(crate) use settings_files::{
     ASYNC_REWAKE, HookEntry, HookGroup, HooksFile, LOCAL_SETTINGS_FILE, PROJECT_SETTINGS_DIR,

@@ -1,6 +1,6 @@
 //! Reads the file in which Claude Code registers each running session, so that hooks, server and command line find the same
 //! session.
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -50,12 +50,15 @@ struct RegistryFile {
     status_updated_at: Option<i64>,
 }
 
+/// Returns the folder of the registry files of all sessions.
+pub fn registry_folder(config_dir: &Path) -> PathBuf {
+    config_dir.join("sessions")
+}
+
 /// Returns the registry entry of a process; `None` if there is no file for it, or if the file belongs to an earlier process
 /// with the same pid.
 pub fn registry_entry(config_dir: &Path, process: ProcessKey) -> Option<RegistryEntry> {
-    let path = config_dir
-        .join("sessions")
-        .join(format!("{}.json", process.pid));
+    let path = registry_folder(config_dir).join(format!("{}.json", process.pid));
     let registry_file: RegistryFile =
         serde_json::from_slice(&file::read(&path, BYTES_MAX).ok()?).ok()?;
     if registry_file

@@ -32,10 +32,11 @@ use crate::setup::{
   claude-mesh install --dry-run            show the change, write nothing
   claude-mesh install                      for you, in every project
   claude-mesh install --confirm-answers    you see each answer to a peer before it is sent
-  claude-mesh install --guard              no session edits a file that another has claimed
+  claude-mesh install --guard              no session edits a file that another has claimed, or runs git there
   claude-mesh install --wake rewake        where Claude Code has no inbox (before 2.1.224, or turned off)
   claude-mesh install --project            for everyone with this repository: .mcp.json and .claude/settings.json
-  claude-mesh install --print codex        for another MCP client: prints its entry, writes nothing
+  claude-mesh install --client codex       for the Codex CLI: its own file; also gemini
+  claude-mesh install --print cursor       for another MCP client: prints its entry, writes nothing
   claude-mesh install --print http         for a client over HTTP: prints an entry with a key of its own
   claude-mesh install --local              for this checkout: .claude/settings.local.json")]
 pub(super) struct InstallArgs {
@@ -50,6 +51,10 @@ pub(super) struct InstallArgs {
     /// What wakes an idle session; without this option it stays unchanged.
     #[arg(long, value_name = "WAY")]
     wake: Option<WakeArg>,
+    /// Add the server to the file of another MCP client, in your home.
+    #[arg(long, value_name = "CLIENT", value_parser = client_file_parser(),
+          conflicts_with_all = ["project", "local", "confirm_answers", "guard", "wake", "print"])]
+    client: Option<String>,
     /// Print the entry for another MCP client and the place of its file; write nothing. For `http` a key is created.
     #[arg(long, value_name = "CLIENT", value_parser = client_name_parser(),
           conflicts_with_all = ["project", "local", "dry_run", "confirm_answers", "guard", "wake"])]
@@ -57,6 +62,12 @@ pub(super) struct InstallArgs {
     #[cfg(feature = "hub")]
     #[command(flatten)]
     http: print_http::HttpEntryArgs,
+}
+
+/// Returns the parser of the names of the clients whose files are changed.
+pub(super) fn client_file_parser() -> PossibleValuesParser {
+    let has_file = |client: &&ClientConfig| client.file(Path::new("")).is_some();
+    PossibleValuesParser::new(CLIENTS.iter().filter(has_file).map(|client| client.name))
 }
 
 fn client_name_parser() -> PossibleValuesParser {
@@ -112,6 +123,9 @@ pub(super) fn install(args: &InstallArgs, json: bool) -> CommandResult {
     if let Some(client) = args.print.as_deref().and_then(ClientConfig::find_by_name) {
         return print_client_config(client, &paths, json);
     }
+    if let Some(client) = args.client.as_deref().and_then(ClientConfig::find_by_name) {
+        return install_client(client, &paths, &args.files, json);
+    }
     let options = InstallOptions {
         confirm_answers: args.confirm_answers,
         guard: args.guard,
@@ -120,6 +134,7 @@ pub(super) fn install(args: &InstallArgs, json: bool) -> CommandResult {
             WakeArg::Rewake => WakeMethod::Rewake,
         }),
     };
+    refuse_beside_plugin(&paths)?;
     let plan = setup::install(&paths, args.files.scope(), options)?;
     args.files.check(&settings)?;
     let change = PlanRunner {
@@ -144,6 +159,43 @@ pub(super) fn install(args: &InstallArgs, json: bool) -> CommandResult {
                 "{many} sessions are open now: they join after a restart (`claude --continue`)"
             ),
         })?;
+    }
+    Ok(CommandStatus::Done)
+}
+
+/// Refuses an install beside the plugin: each hook would run twice, and each tool would be there twice.
+fn refuse_beside_plugin(paths: &InstallPaths) -> Result<(), Failure> {
+    let Some(plugin) = setup::enabled_plugin(paths) else {
+        return Ok(());
+    };
+    let file = shown(&plugin.file, &paths.home);
+    let message = format!(
+        "the plugin {} is enabled in {file}, and adds the same",
+        plugin.name
+    );
+    let hint = format!(
+        "`claude plugin disable {}` first; nothing was changed",
+        plugin.name
+    );
+    Err(CliError::new("conflict", message, hint).into())
+}
+
+/// Adds the server to the file of another client.
+fn install_client(
+    client: ClientConfig,
+    paths: &InstallPaths,
+    files: &FilesArgs,
+    json: bool,
+) -> CommandResult {
+    let settings = Settings::of_this_process()?;
+    let change = PlanRunner {
+        settings: &settings,
+        files,
+        json,
+        no_change_message: "nothing to do: claude-mesh is installed there already",
+    };
+    if change.run_plan(setup::install_client(paths, client)?)? && !json {
+        print::line(client.note)?;
     }
     Ok(CommandStatus::Done)
 }

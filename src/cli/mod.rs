@@ -77,6 +77,8 @@ mod task_bulk;
 mod task_format;
 mod text_input;
 mod throttle;
+#[cfg(feature = "top")]
+mod top;
 mod uninstall;
 mod versions;
 mod wall;
@@ -129,6 +131,8 @@ enum Command {
     Task(task::TaskArgs),
     Events(events::EventsArgs),
     Status(status::StatusArgs),
+    #[cfg(feature = "top")]
+    Top(top::TopArgs),
     #[cfg(feature = "hub")]
     Serve(Box<serve::ServeArgs>),
     #[cfg(feature = "hub")]
@@ -233,6 +237,8 @@ fn dispatch(cli: Cli) -> CommandResult {
         Command::Task(args) => task::task(&CliContext::resolve(json)?, &args),
         Command::Events(args) => events::events(&CliContext::resolve(json)?, &args),
         Command::Status(_) => status::status(json),
+        #[cfg(feature = "top")]
+        Command::Top(_) => top::top(&CliContext::resolve(json)?),
         Command::Gc(_) => gc::gc(&CliContext::resolve(json)?),
     }
 }

@@ -288,7 +288,7 @@ impl PeersSnapshot {
                 Cell::new(view.peer.name.as_str()),
                 activity_cell(&self.activity(view), view),
                 Cell::new(text::one_line(view.peer.role.as_deref().unwrap_or("-"))),
-                Cell::new(project(view, context)),
+                Cell::new(project_text(view, context)),
                 Cell::new(view.questions_waiting),
                 Cell::new(if view.askable { "yes" } else { "no" }),
             ];
@@ -403,7 +403,7 @@ fn is_in_scope(scope: PeerScopeArg, context: &CliContext, view: &PeerView) -> bo
 }
 
 /// Returns the sort key: 0 for a dialog, which needs the person most.
-fn urgency(view: &PeerView) -> u8 {
+pub(super) fn urgency(view: &PeerView) -> u8 {
     let held = view.held.map(|held| held.reason);
     let waits = view.questions_waiting > 0;
     match (view.activity, held) {
@@ -417,7 +417,8 @@ fn urgency(view: &PeerView) -> u8 {
     }
 }
 
-fn project(view: &PeerView, context: &CliContext) -> String {
+/// Returns the folder and the branch of a peer.
+pub(super) fn project_text(view: &PeerView, context: &CliContext) -> String {
     let Some(project) = &view.peer.project else {
         return "-".into();
     };

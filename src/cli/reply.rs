@@ -70,6 +70,12 @@ pub(super) fn reply(context: &CliContext, args: &ReplyArgs) -> CommandResult {
         }))?;
         return Ok(CommandStatus::Done);
     }
+    print::line(&reply_text(&replied))?;
+    Ok(CommandStatus::Done)
+}
+
+/// Returns what came of a reply, for a person.
+pub(super) fn reply_text(replied: &mesh::ReplyOutcome) -> String {
     let word = if replied.state == QuestionState::Declined {
         "declined"
     } else {
@@ -80,6 +86,5 @@ pub(super) fn reply(context: &CliContext, args: &ReplyArgs) -> CommandResult {
     } else {
         "it no longer waits and finds the answer in its inbox"
     };
-    print::line(&format!("{word} {}: {way}", replied.to))?;
-    Ok(CommandStatus::Done)
+    format!("{word} {}: {way}", replied.to)
 }

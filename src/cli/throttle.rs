@@ -127,10 +127,15 @@ fn report_throttle(
         print::json(&body)?;
         return Ok(CommandStatus::Done);
     }
-    print::line(&match (until_ms, until) {
-        (None, _) => format!("{who} is no longer {what}; sessions are woken for what was held"),
-        (Some(_), Some(until)) => format!("{who} is {what} until {until}"),
-        (Some(_), None) => format!("{who} is {what} until you end it with --off"),
-    })?;
+    print::line(&throttle_text(who, what, until_ms))?;
     Ok(CommandStatus::Done)
+}
+
+/// Returns what is throttled now and until when, for a person.
+pub(super) fn throttle_text(who: &str, what: &str, until_ms: Option<i64>) -> String {
+    match until_ms {
+        None => format!("{who} is no longer {what}; sessions are woken for what was held"),
+        Some(FOREVER_MS) => format!("{who} is {what} until you end it with --off"),
+        Some(until_ms) => format!("{who} is {what} until {}", rfc3339(until_ms)),
+    }
 }

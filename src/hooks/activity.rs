@@ -39,7 +39,10 @@ fn next_activity(event: &HookEvent, previous: ActivitySummary, now_ms: i64) -> A
             stopped_at_ms: Some(now_ms),
             ..previous
         },
-        HookEvent::Started { .. } | HookEvent::Ended { .. } | HookEvent::Editing { .. } => previous,
+        HookEvent::Started { .. }
+        | HookEvent::Ended { .. }
+        | HookEvent::Editing { .. }
+        | HookEvent::ChangingWorkingTrees { .. } => previous,
     }
 }
 

@@ -63,9 +63,10 @@ impl HookCall {
     pub(super) fn open(&self, project: &Project) -> Result<Mesh, Fault> {
         let place = project.mesh_location(&self.settings)?;
         let lock_timeout = match self.event {
-            HookEvent::Prompted { .. } | HookEvent::Stopping { .. } | HookEvent::Editing { .. } => {
-                LOCK_TIMEOUT
-            }
+            HookEvent::Prompted { .. }
+            | HookEvent::Stopping { .. }
+            | HookEvent::Editing { .. }
+            | HookEvent::ChangingWorkingTrees { .. } => LOCK_TIMEOUT,
             HookEvent::Started { .. } | HookEvent::Ended { .. } => LOCK_TIMEOUT_AT_SESSION_EDGES,
         };
         let options = MeshOptions::from_settings(&self.settings)
@@ -126,7 +127,7 @@ impl HookCall {
             | HookEvent::Prompted { session, .. }
             | HookEvent::Stopping { session, .. }
             | HookEvent::Ended { session, .. } => session.clone(),
-            HookEvent::Editing { .. } => None,
+            HookEvent::Editing { .. } | HookEvent::ChangingWorkingTrees { .. } => None,
         }
     }
 

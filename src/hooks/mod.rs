@@ -31,7 +31,9 @@ mod waiting_hook;
 pub use call::HookCall;
 pub use claim_guard::claim_guard;
 #[cfg(feature = "remote")]
-pub(crate) use claim_guard::denial_message as claim_denial;
+pub(crate) use claim_guard::{
+    denial_message as claim_denial, git_denial_message as git_denial, working_trees,
+};
 #[cfg(feature = "remote")]
 pub(crate) use hook_mesh::HookMesh;
 #[cfg(feature = "remote")]

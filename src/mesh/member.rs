@@ -90,6 +90,11 @@ impl Member {
         Arc::clone(&self.signal)
     }
 
+    /// Returns how often to read while nothing is awaited and no doorbell is written; `None` if a watcher reports each.
+    pub fn poll_interval(&self) -> Option<Duration> {
+        self.listener.poll_interval(false)
+    }
+
     /// Asks one peer. The wait that is returned goes to [`Member::wait`].
     pub fn ask(
         &mut self,

@@ -60,9 +60,11 @@ pub use blocking_wait::{
 };
 pub use claim::acquire::{ClaimOutcome, ClaimRequest, Grant};
 pub use claim::lease::lease_expires_at_ms;
-pub use claim::list::{ClaimFilter, ClaimQueue};
+pub use claim::list::{ClaimFilter, ClaimQueue, is_in_working_tree};
 pub use claim::release::{ClaimSelector, ReleaseOutcome};
-pub use claim::resource::{canonical_prefix, canonical_resource, file_resource};
+pub use claim::resource::{
+    canonical_prefix, canonical_resource, file_resource, working_tree_resource,
+};
 pub use claim::ticket::Ticket;
 pub use claim::unnotified::Granted;
 pub use connection::Mesh;

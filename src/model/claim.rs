@@ -181,11 +181,14 @@ impl Lease {
     }
 }
 
-/// The name of a resource: a file, or any other name.
+/// The name of a resource: a file, a working tree, or any other name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResourceName<'a> {
     /// The path of `file:<path>`, not resolved.
     File(&'a str),
+    /// The path of `git:<path>`, a folder of a git working tree, not resolved. It begins with `/` or `.`; `git:` before
+    /// another text is a name like any other.
+    WorkingTree(&'a str),
     /// Any other name, as given.
     Other(&'a str),
 }
@@ -208,7 +211,10 @@ pub fn parse_resource_name<'a>(
     match text.strip_prefix("file:") {
         Some(path) if path.trim().is_empty() => refuse("is \"file:\" without a path"),
         Some(path) => Ok(ResourceName::File(path)),
-        None => Ok(ResourceName::Other(text)),
+        None => Ok(match text.strip_prefix("git:") {
+            Some(path) if path.starts_with(['/', '.']) => ResourceName::WorkingTree(path),
+            _ => ResourceName::Other(text),
+        }),
     }
 }
 
@@ -320,6 +326,14 @@ mod tests {
         assert_eq!(
             parse_resource_name("x", "File:x"),
             Ok(ResourceName::Other("File:x"))
+        );
+        assert_eq!(
+            parse_resource_name("x", "git:."),
+            Ok(ResourceName::WorkingTree("."))
+        );
+        assert_eq!(
+            parse_resource_name("x", "git:main"),
+            Ok(ResourceName::Other("git:main"))
         );
         let long = "x".repeat(RESOURCE_BYTES_MAX + 1);
         for text in ["", "  ", "a\nb", "file:", "file:  ", long.as_str()] {

@@ -12,6 +12,7 @@ pub mod claim;
 pub mod elapsed;
 pub mod event;
 pub mod expertise;
+pub mod git_command;
 #[cfg(feature = "cli")]
 pub(crate) mod key_text;
 pub mod memory;
@@ -21,6 +22,7 @@ pub mod person;
 pub mod question;
 pub mod refusal;
 pub mod secret;
+mod shell_command;
 pub mod state;
 mod state_entry;
 pub mod task;
@@ -30,6 +32,7 @@ pub mod tokenize;
 
 pub use claim::{ClaimMode, ClaimState};
 pub use event::{Event, EventKind};
+pub use git_command::GitCommand;
 pub use message::{MessageType, Recipient, Topic};
 pub use peer::{Activity, Liveness, PeerKind, PeerName};
 pub use question::{AnsweredBy, DeliveryStatus, QuestionState, WakeState};

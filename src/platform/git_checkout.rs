@@ -47,6 +47,14 @@ pub fn branch_of(folder: &Path) -> Option<String> {
     GitCheckout::of(folder)?.branch()
 }
 
+/// Returns the top folder of the working tree that a folder is in; `None` outside git. The folder need not exist.
+pub fn working_tree_of(folder: &Path) -> Option<PathBuf> {
+    folder
+        .ancestors()
+        .find(|folder| folder.join(".git").exists())
+        .map(Path::to_owned)
+}
+
 /// Reads a one-line file of git; `None` for a longer file.
 fn read_small_file(path: &Path) -> Option<String> {
     String::from_utf8(file::read(path, LINE_BYTES_MAX).ok()?).ok()
@@ -77,10 +85,7 @@ pub(super) struct GitCheckout {
 
 impl GitCheckout {
     pub(super) fn of(start: &Path) -> Option<Self> {
-        let root = start
-            .ancestors()
-            .find(|folder| folder.join(".git").exists())?
-            .to_path_buf();
+        let root = working_tree_of(start)?;
         let dot_git = root.join(".git");
         if dot_git.is_dir() {
             return Some(Self {

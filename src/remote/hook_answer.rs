@@ -2,9 +2,9 @@
 use std::path::Path;
 
 use crate::claude_code::{HookEvent, HookOutput, HookPayload};
-use crate::hooks::{self, HookCall, HookMesh, StartText, claim_denial};
-use crate::mesh::{Inbox, SessionVerb, file_resource};
-use crate::model::Result;
+use crate::hooks::{self, HookCall, HookMesh, StartText, claim_denial, git_denial};
+use crate::mesh::{Inbox, SessionVerb, file_resource, is_in_working_tree};
+use crate::model::{GitCommand, Result};
 use crate::platform::host_path;
 use crate::platform::text::utf16_len;
 use crate::remote::link::Link;
@@ -78,6 +78,9 @@ impl Answering<'_> {
                 Ok(None)
             }
             HookEvent::Editing { file, folder } => self.guard(folder.as_deref(), Path::new(file)),
+            HookEvent::ChangingWorkingTrees { commands, folder } => {
+                Ok(self.guard_working_trees(commands, folder.as_deref()))
+            }
         }
     }
 
@@ -190,12 +193,7 @@ impl Answering<'_> {
             return Ok(None);
         };
         if self.mirror.silent_ms() > CLAIMS_STALE_MS {
-            let text = format!(
-                "claude-mesh: the mesh at {} is out of reach, so it is not known whether {path} is still claimed by \"{}\"; the edit goes on.",
-                self.link.hub.url, claim.peer_name
-            );
-            let is_reported = self.mirror.tell_stale(&claim);
-            return Ok(is_reported.then_some(HookOutput::Message(text)));
+            return Ok(self.stale_message(&claim, path, "edit"));
         }
         let now = self.mirror.now();
         let shown = Claim {
@@ -205,4 +203,58 @@ impl Answering<'_> {
         let text = claim_denial(&shown, &now, &project.path);
         Ok(Some(HookOutput::Deny(text)))
     }
+
+    /// Denies a git command in a working tree in which someone else works, as [`Self::guard`] denies an edit.
+    fn guard_working_trees(
+        &mut self,
+        commands: &[GitCommand],
+        folder: Option<&str>,
+    ) -> Option<HookOutput> {
+        let project = self.link.project();
+        let folder = folder.map_or(project.path.as_path(), Path::new);
+        let me = self.mirror.me()?;
+        let host = me.project.as_deref().and_then(host_path::host_of)?;
+        for (command, root) in hooks::working_trees(commands, folder) {
+            let held: Vec<Claim> = self
+                .mirror
+                .claims()
+                .iter()
+                .map(|claim| on_this_machine(claim, host))
+                .filter(|claim| is_in_working_tree(&claim.resource, &root))
+                .collect();
+            let Some(first) = held.first() else {
+                continue;
+            };
+            if self.mirror.silent_ms() > CLAIMS_STALE_MS {
+                let tree = root.to_string_lossy();
+                return self.stale_message(first, &tree, "command");
+            }
+            let text = git_denial(command, &root, &held, &self.mirror.now());
+            return Some(HookOutput::Deny(text));
+        }
+        None
+    }
+
+    /// Returns what the person gets, once for each claim, if it is not known whether the claim still holds.
+    fn stale_message(&mut self, claim: &Claim, what: &str, call: &str) -> Option<HookOutput> {
+        let text = format!(
+            "claude-mesh: the mesh at {} is out of reach, so it is not known whether {what} is still claimed by \"{}\"; the {call} goes on.",
+            self.link.hub.url, claim.peer_name
+        );
+        let is_reported = self.mirror.tell_stale(claim);
+        is_reported.then_some(HookOutput::Message(text))
+    }
+}
+
+/// Returns a claim with the resource as this machine, which is `host`, names it.
+fn on_this_machine(claim: &Claim, host: &str) -> Claim {
+    let mut claim = claim.clone();
+    for kind in ["file:", "git:"] {
+        let path = claim.resource.strip_prefix(&format!("{kind}//{host}"));
+        if let Some(path) = path.filter(|path| path.starts_with('/')) {
+            claim.resource = format!("{kind}{path}");
+            break;
+        }
+    }
+    claim
 }

@@ -188,6 +188,14 @@ impl SessionMirror {
         claims.find(|claim| claim.resource == resource)
     }
 
+    /// Returns the exclusive claims of other sessions on files and working trees of this host, as the hub has described them
+    /// last.
+    pub(super) fn claims(&self) -> &[Claim] {
+        self.state
+            .as_ref()
+            .map_or(&[], |state| &state.snapshot.claims)
+    }
+
     /// Returns whether the person is to be told that a claim may have ended: once, unless its lease has.
     pub(super) fn tell_stale(&mut self, claim: &Claim) -> bool {
         self.now().monotonic_ms < claim.lease.expires_at_monotonic_ms

@@ -1,6 +1,6 @@
-//! Builds the configuration that other MCP clients need, for `claude-mesh install --print`. Their files are not
-//! changed: each client has its own command or window for that.
-use std::path::Path;
+//! Builds the configuration that other MCP clients need, for `claude-mesh install --print` and `--client`. Only the files of
+//! some are changed: the others have their own command or window for that.
+use std::path::{Path, PathBuf};
 
 use super::error::InstallError;
 
@@ -18,6 +18,8 @@ pub struct ClientConfig {
     pub config_location: &'static str,
     /// A hint for its user.
     pub note: &'static str,
+    /// The file of a user, below the home folder, that `install --client` changes; `None` if it changes none.
+    user_file: Option<&'static str>,
     template: &'static str,
 }
 
@@ -27,30 +29,35 @@ pub const CLIENTS: [ClientConfig; 5] = [
         name: "codex",
         config_location: "~/.codex/config.toml, or .codex/config.toml of a project you trust",
         note: "Codex passes few variables to its servers: put settings into ~/.claude-mesh/.env",
+        user_file: Some(".codex/config.toml"),
         template: include_str!("../../config/codex.toml"),
     },
     ClientConfig {
         name: "cursor",
         config_location: "~/.cursor/mcp.json, or .cursor/mcp.json of a project",
         note: "Cursor replaces ${workspaceFolder} by the open folder",
+        user_file: None,
         template: include_str!("../../config/cursor.json"),
     },
     ClientConfig {
         name: "gemini",
         config_location: "~/.gemini/settings.json, or .gemini/settings.json of a project",
         note: "\"timeout\" is in milliseconds: ask_peer waits an hour at most",
+        user_file: Some(".gemini/settings.json"),
         template: include_str!("../../config/gemini.json"),
     },
     ClientConfig {
         name: "vscode",
         config_location: ".vscode/mcp.json of a project, or your own mcp.json (\"MCP: Open User Configuration\")",
         note: "VS Code replaces ${workspaceFolder} by the open folder",
+        user_file: None,
         template: include_str!("../../config/vscode.json"),
     },
     ClientConfig {
         name: "windsurf",
         config_location: "~/.codeium/windsurf/mcp_config.json",
         note: "Windsurf does not say which folder is open, so the entry is for this one project",
+        user_file: None,
         template: include_str!("../../config/windsurf.json"),
     },
 ];
@@ -58,6 +65,11 @@ pub const CLIENTS: [ClientConfig; 5] = [
 impl ClientConfig {
     pub fn find_by_name(name: &str) -> Option<Self> {
         CLIENTS.into_iter().find(|client| client.name == name)
+    }
+
+    /// Returns the file that `install --client` changes; `None` if it changes none.
+    pub fn file(&self, home: &Path) -> Option<PathBuf> {
+        Some(home.join(self.user_file?))
     }
 
     /// Returns its configuration, with the server in `programs` and, if the client cannot say which one is open, this project.

@@ -220,7 +220,7 @@ mod tests {
         );
         assert_eq!(
             guard.matcher.as_deref(),
-            Some("Edit|Write|MultiEdit|NotebookEdit")
+            Some("Edit|Write|MultiEdit|NotebookEdit|Bash")
         );
         let server = server(Some(Path::new("/opt/mesh"))).unwrap();
         assert_eq!(server.command, "/opt/mesh/claude-mesh-server");

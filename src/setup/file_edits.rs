@@ -3,14 +3,17 @@
 //! An entry of claude-mesh that is there is updated key by key, so that what its user has added (`timeout`, `env`,
 //! `alwaysLoad`) stays. Keys and lists that become empty by a removal are removed too. An empty `hooks` or `mcpServers` that
 //! was there before the install cannot be distinguished and is removed too, which means the same to Claude Code.
+use serde_json::Value;
+
 use super::entries::{GUARD_PROGRAM, HookSets, WAITING_HOOK_PROGRAM};
 use super::json_items::ContainerKind;
 use super::json_text::JsonText;
 use super::parse_error::ParseError;
 use super::permission_rules::{ALLOW_RULE, CONFIRM_RULE, add_rule, drop_rule, rules_path};
 use crate::claude_code::ServerEntry;
+use crate::setup::codex_config::{with_server, without_server};
 use crate::setup::hook_edits::{add_hook, drop_hook, event_path, hooks_of_program, wired_hooks};
-use crate::setup::server_edits::{add_server, server_path};
+use crate::setup::server_edits::{add_gemini_server, add_server, server_path};
 
 /// What a user may choose for an install.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,15 +42,59 @@ pub(crate) enum Edit {
     AddServer(ServerEntry),
     /// Adds or updates hooks and permission rules.
     AddSettings(HookSets, InstallOptions),
+    /// Adds or updates the server entry of Gemini CLI.
+    AddGeminiServer(Value),
+    /// Adds or updates the server entry of the Codex CLI, which is this table.
+    AddCodexServer(String),
     /// Removes the server entry.
     DropServer,
+    /// Removes the server entry of the Codex CLI.
+    DropCodexServer,
     /// Removes hooks and permission rules.
     DropSettings,
 }
 
+/// A file after an edit.
+pub(crate) struct EditedFile {
+    pub(crate) content: Vec<u8>,
+    pub(crate) is_changed: bool,
+    /// Whether it holds nothing any more.
+    pub(crate) is_empty: bool,
+}
+
 impl Edit {
-    pub(crate) fn apply(&self, json: &mut JsonText) -> Result<(), ParseError> {
+    /// Returns the content of a file after the edit, and whether the file then holds nothing.
+    pub(crate) fn apply(&self, before: &[u8]) -> Result<EditedFile, ParseError> {
+        let in_text = |change: &dyn Fn(&str) -> Result<String, ParseError>| {
+            let text = std::str::from_utf8(before)
+                .map_err(|_| ParseError::at_offset("", 0, "not UTF-8".to_owned()))?;
+            let after = change(text)?;
+            Ok(EditedFile {
+                is_empty: after.trim().is_empty(),
+                is_changed: after != text,
+                content: after.into_bytes(),
+            })
+        };
         match self {
+            Self::AddCodexServer(table) => in_text(&|text| with_server(text, table)),
+            Self::DropCodexServer => in_text(&without_server),
+            _ => {
+                let read = JsonText::parse(before)?;
+                let mut json = read.clone();
+                self.apply_to_json(&mut json)?;
+                Ok(EditedFile {
+                    is_empty: json.is_empty(),
+                    is_changed: json != read,
+                    content: json.bytes(),
+                })
+            }
+        }
+    }
+
+    fn apply_to_json(&self, json: &mut JsonText) -> Result<(), ParseError> {
+        match self {
+            Self::AddCodexServer(_) | Self::DropCodexServer => Ok(()),
+            Self::AddGeminiServer(server) => add_gemini_server(json, server),
             Self::AddServer(server) => add_server(json, server),
             Self::AddSettings(hooks, options) => add_settings(json, hooks, *options),
             Self::DropServer => {
@@ -61,7 +108,10 @@ impl Edit {
 
     /// Returns whether this edit only removes.
     pub(crate) fn is_removal(&self) -> bool {
-        matches!(self, Self::DropServer | Self::DropSettings)
+        matches!(
+            self,
+            Self::DropServer | Self::DropSettings | Self::DropCodexServer
+        )
     }
 }
 
@@ -141,7 +191,7 @@ mod tests {
 
     fn after(edit: &Edit, content: &str) -> String {
         let mut json = text(content);
-        edit.apply(&mut json).unwrap();
+        edit.apply_to_json(&mut json).unwrap();
         String::from_utf8(json.bytes()).unwrap()
     }
 

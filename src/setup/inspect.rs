@@ -10,6 +10,7 @@ use super::finding::{Finding, Severity, install_command, note, ok, problem};
 use super::hooks_check::HooksCheck;
 use super::install_paths::{InstallPaths, InstallScope};
 use super::permission_rules::{CONFIRM_RULE, covers_server, matches_own_tools};
+use super::plugin_check::{EnabledPlugin, check_plugin, enabled_plugin_in};
 use super::program_path::find_program;
 use super::wired_state::{self, SettingsFile, WiredServer};
 use crate::claude_code::{INBOX_POLICY_KEY, INBOX_POLICY_REFUSE};
@@ -20,6 +21,16 @@ pub fn inspect(paths: &InstallPaths) -> Vec<Finding> {
     let mut findings = Vec::new();
     let servers = server_entries(paths, &mut findings);
     let settings = settings_files(paths, &mut findings);
+    if let Some(plugin) = enabled_plugin_in(&settings) {
+        let is_installed = settings.iter().any(|file| !file.hooks.is_empty());
+        findings.extend(check_plugin(paths, &plugin, is_installed));
+        if !is_installed {
+            for file in &settings {
+                findings.extend(check_disabling_settings(paths, file));
+            }
+            return findings;
+        }
+    }
     // What seems to be missing may be in a file that does not parse.
     let readable = findings
         .iter()
@@ -53,6 +64,11 @@ pub fn inspect(paths: &InstallPaths) -> Vec<Finding> {
         findings.extend(check_disabling_settings(paths, file));
     }
     findings
+}
+
+/// Returns the plugin `mesh`, if it is enabled for this user or this project.
+pub fn enabled_plugin(paths: &InstallPaths) -> Option<EnabledPlugin> {
+    enabled_plugin_in(&settings_files(paths, &mut Vec::new()))
 }
 
 fn server_entries(paths: &InstallPaths, findings: &mut Vec<Finding>) -> Vec<WiredServer> {

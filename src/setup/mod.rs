@@ -3,7 +3,7 @@
 //! These files belong to the user, so an install has three steps: `file_edits` says what a file must hold and changes nothing
 //! else in its text (`json_text`), `plan` computes the next content of every file before the first is written, and
 //! `replace_with_backup` replaces a file by one rename, beside a backup. `inspect` only reads, for `doctor`. `clients` has the
-//! configuration of other MCP clients, whose files are not changed.
+//! configuration of other MCP clients; `codex_config` edits the one that is TOML.
 //!
 //! Why not `claude mcp add`: it starts the server to test it, knows nothing of hooks and permissions, and refuses an entry
 //! that is there. Why no lock: Claude Code's own lock on its files is not documented. Instead a file is read again right
@@ -11,6 +11,7 @@
 //!
 //! Nothing here reads the environment, prints or asks: paths come in, a plan or findings go out.
 mod clients;
+mod codex_config;
 mod entries;
 mod error;
 mod file_edits;
@@ -25,6 +26,7 @@ mod layout;
 mod parse_error;
 mod permission_rules;
 mod plan;
+mod plugin_check;
 mod program_path;
 mod redact;
 mod replace_with_backup;
@@ -35,7 +37,11 @@ pub use crate::setup::file_edits::{InstallOptions, WakeMethod};
 pub use clients::{CLIENTS, ClientConfig};
 pub use error::InstallError;
 pub use finding::{Finding, Severity};
-pub use inspect::{has_waiting_hook, inspect, wired_folders};
+pub use inspect::{enabled_plugin, has_waiting_hook, inspect, wired_folders};
 pub use install_paths::{InstallPaths, InstallScope};
-pub use plan::{AppliedChanges, ApplyError, FileChange, Plan, WrittenFile, install, uninstall};
+pub use plan::{
+    AppliedChanges, ApplyError, FileChange, Plan, WrittenFile, install, install_client, uninstall,
+    uninstall_client,
+};
+pub use plugin_check::EnabledPlugin;
 pub use redact::redact;

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
-use super::entries::{self, HookSets};
+use super::clients::ClientConfig;
+use super::entries::{self, HookSets, SERVER_NAME};
 use super::error::InstallError;
 use super::install_paths::{InstallPaths, InstallScope};
 use super::json_text::JsonText;
@@ -104,7 +106,46 @@ pub fn uninstall(paths: &InstallPaths, scope: InstallScope) -> Result<Plan, Inst
     Plan::new(edits)
 }
 
+/// Plans an install for another client than Claude Code: the entry that `--print` shows, in the file of the user.
+pub fn install_client(paths: &InstallPaths, client: ClientConfig) -> Result<Plan, InstallError> {
+    let printed = client.configuration(&paths.programs, &paths.home)?;
+    let edit = match client.file(&paths.home) {
+        Some(file) if file.extension().is_some_and(|it| it == "toml") => {
+            Edit::AddCodexServer(printed)
+        }
+        _ => {
+            let printed: Value =
+                serde_json::from_str(&printed).expect("the files in config are checked by a test");
+            Edit::AddGeminiServer(printed["mcpServers"][SERVER_NAME].clone())
+        }
+    };
+    Plan::of_client(paths, client, edit)
+}
+
+/// Plans the removal of what [`install_client`] adds.
+pub fn uninstall_client(paths: &InstallPaths, client: ClientConfig) -> Result<Plan, InstallError> {
+    let edit = match client.file(&paths.home) {
+        Some(file) if file.extension().is_some_and(|it| it == "toml") => Edit::DropCodexServer,
+        _ => Edit::DropServer,
+    };
+    Plan::of_client(paths, client, edit)
+}
+
 impl Plan {
+    fn of_client(
+        paths: &InstallPaths,
+        client: ClientConfig,
+        edit: Edit,
+    ) -> Result<Self, InstallError> {
+        let file = client.file(&paths.home).ok_or_else(|| {
+            InstallError::unusable(
+                &paths.home,
+                format!("{} is installed by --print", client.name),
+            )
+        })?;
+        Self::new(vec![(file, edit, InstallScope::User)])
+    }
+
     fn new(edits: Vec<(PathBuf, Edit, InstallScope)>) -> Result<Self, InstallError> {
         let mut changes = Vec::new();
         for (path, edit, scope) in edits {
@@ -212,16 +253,14 @@ fn planned_content(
     if before.is_none() && edit.is_removal() {
         return Ok(None);
     }
-    let read = JsonText::parse(before.unwrap_or_default())
+    let edited = edit
+        .apply(before.unwrap_or_default())
         .map_err(|parse_error| InstallError::malformed(path, parse_error))?;
-    let mut json = read.clone();
-    edit.apply(&mut json)
-        .map_err(|parse_error| InstallError::malformed(path, parse_error))?;
-    if json == read {
+    if !edited.is_changed {
         return Ok(before.map(<[u8]>::to_owned));
     }
-    let delete_file = edit.is_removal() && json.is_empty() && was_created_by_install(path, edit);
-    Ok((!delete_file).then(|| json.bytes()))
+    let delete_file = edit.is_removal() && edited.is_empty && was_created_by_install(path, edit);
+    Ok((!delete_file).then_some(edited.content))
 }
 
 /// Returns whether an install created the file: then the oldest backup, if any, has entries of claude-mesh already.
@@ -233,11 +272,7 @@ fn was_created_by_install(path: &Path, edit: &Edit) -> bool {
         .ok()
         .flatten()
         .unwrap_or_default();
-    let Ok(read) = JsonText::parse(&content) else {
-        return false;
-    };
-    let mut json = read.clone();
-    edit.apply(&mut json).is_ok() && json != read
+    edit.apply(&content).is_ok_and(|edited| edited.is_changed)
 }
 
 fn is_wired(settings: &Path) -> Result<bool, InstallError> {

@@ -1,4 +1,4 @@
-//! Adds the server entry, or updates the one that is there.
+//! Adds the server entry, or updates the one that is there: for Claude Code, and for Gemini CLI.
 use serde_json::{Value, json};
 
 use super::entries::{PROJECT_PATH_VAR, SERVER_NAME, own_server_program};
@@ -54,4 +54,25 @@ pub(crate) fn add_server(json: &mut JsonText, server: &ServerEntry) -> Result<()
         None if current.is_some() => json.prune(&project_path_key),
         _ => Ok(()),
     }
+}
+
+/// Adds the server entry of Gemini CLI. Of one that starts a program only the command is replaced, and missing keys are added.
+pub(crate) fn add_gemini_server(json: &mut JsonText, server: &Value) -> Result<(), ParseError> {
+    let [servers, name] = server_path();
+    json.check_kind(&[servers], ContainerKind::Object)?;
+    let entry = json.value(&[servers, name])?;
+    let Some(entry) = entry.filter(|entry| entry.get("command").is_some_and(Value::is_string))
+    else {
+        return json.set(&[servers, name], server);
+    };
+    for (key, wanted) in server.as_object().into_iter().flatten() {
+        let is_current = match entry.get(key) {
+            Some(current) => key != "command" || current == wanted,
+            None => false,
+        };
+        if !is_current {
+            json.set(&[servers, name, key.as_str().into()], wanted)?;
+        }
+    }
+    Ok(())
 }

@@ -16,6 +16,11 @@ use crate::setup::hook_edits::{WiredHook, event_path, wired_hooks};
 use crate::setup::replace_with_backup;
 use crate::setup::server_edits::server_path;
 
+/// How the names of the plugin begin; the name of its marketplace follows.
+const PLUGIN_PREFIX: &str = "mesh@";
+/// The mod that `install --mod` adds is a plugin of the same name, in a marketplace of its own.
+const MOD_PLUGIN: &str = "mesh@claude-mesh-mod";
+
 /// One settings file.
 pub(crate) struct SettingsFile {
     pub(crate) scope: InstallScope,
@@ -29,6 +34,8 @@ pub(crate) struct SettingsFile {
     pub(crate) inbound_refused: bool,
     pub(crate) db_path: Option<String>,
     pub(crate) hub_url: Option<Value>,
+    /// The name of the plugin `mesh`, if the file enables it.
+    pub(crate) plugin: Option<String>,
 }
 
 impl SettingsFile {
@@ -66,6 +73,7 @@ pub(crate) fn settings(
                 .and_then(Value::as_array)
                 .is_some_and(|names| names.iter().any(|name| name == SERVER_NAME)),
             inbound_refused: refuses_inbound(json.value(&[INBOX_POLICY_KEY.into()])?.as_ref()),
+            plugin: enabled_name(json.value(&["enabledPlugins".into()])?.as_ref()),
             hub_url: json.value(&["env".into(), HUB_URL.into()])?,
             db_path: json
                 .value(&["env".into(), "MESH_DB_PATH".into()])?
@@ -133,4 +141,36 @@ fn read<T>(
     JsonText::parse(&content)
         .and_then(|json| extract(&json))
         .map_err(|parse_error| InstallError::malformed(path, parse_error))
+}
+
+/// Returns the name under which the value of `enabledPlugins` enables the plugin.
+fn enabled_name(plugins: Option<&Value>) -> Option<String> {
+    let plugins = plugins?.as_object()?;
+    let is_plugin = |name: &&String| name.starts_with(PLUGIN_PREFIX) && *name != MOD_PLUGIN;
+    let enabled = plugins.iter().filter(|(_, enabled)| **enabled == true);
+    enabled.map(|(name, _)| name).find(is_plugin).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_the_enabled_plugin_counts() {
+        let name = |plugins: Value| enabled_name(Some(&plugins));
+        assert_eq!(
+            name(json!({ "other@x": true, "mesh@claude-mesh": true })),
+            Some("mesh@claude-mesh".into())
+        );
+        for plugins in [
+            json!({ "mesh@claude-mesh": false }),
+            json!({ "mesh@claude-mesh-mod": true }),
+            json!({ "meshed@claude-mesh": true }),
+            json!([]),
+        ] {
+            assert_eq!(name(plugins), None);
+        }
+        assert_eq!(enabled_name(None), None);
+    }
 }

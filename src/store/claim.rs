@@ -103,12 +103,13 @@ impl Tx<'_> {
         self.claims_where("c.resource = ?1 ORDER BY c.id", [resource])
     }
 
-    /// Returns the claims and tickets on files of a host.
-    #[cfg(feature = "hub")]
-    pub(crate) fn exclusive_file_claims(&self, host: &str) -> engine::Result<Vec<Claim>> {
-        let prefix = format!("file://{host}/");
-        let end = format!("file://{host}0");
-        self.claims_where("c.resource >= ?1 AND c.resource < ?2", params![prefix, end])
+    /// Returns the claims and tickets on resources whose names begin with `folder` and a slash, by resource.
+    pub(crate) fn claims_below(&self, folder: &str) -> engine::Result<Vec<Claim>> {
+        let (first, end) = (format!("{folder}/"), format!("{folder}0"));
+        self.claims_where(
+            "c.resource >= ?1 AND c.resource < ?2 ORDER BY c.resource, c.id",
+            params![first, end],
+        )
     }
 
     pub(crate) fn claim(&self, id: ClaimId) -> engine::Result<Option<Claim>> {

@@ -173,6 +173,7 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
     }),
     ("claims", &|tx| {
         tx.claims_on("it")?;
+        tx.claims_below("file:/nowhere")?;
         tx.claims_of_session(session())?;
         tx.unnotified_grants(session())?;
         tx.claims_held_by(peer())?;

@@ -1,8 +1,9 @@
-//! A real session is about to edit a file that another has claimed: the edit is blocked, its model gets the reason, and after
-//! the release it edits the file.
+//! A real session is about to edit a file that another has claimed, or to run git where another works: it is blocked, its model
+//! gets the reason, and after the release it does what it wanted.
 use std::fs;
+use std::process::Command;
 use std::sync::Mutex;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 
 use serde_json::{Value, json};
 
@@ -164,4 +165,78 @@ fn idle_session_wakes_on_its_claim_grant_and_edits_the_file() {
         fs::read_to_string(&file).expect("the file exists"),
         "mine\n"
     );
+}
+
+#[test]
+fn git_is_blocked_while_another_session_claims_the_working_tree() {
+    let Some((lab, mesh)) = install_with_guard() else {
+        return;
+    };
+    let project = lab.project("backend");
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        git.args(arguments).current_dir(&project).env_clear();
+        git.output().expect("git is installed")
+    };
+    assert!(git(&["init", "-q"]).status.success());
+    let (denied, stopped) = channel();
+    let stopped = Mutex::new(stopped);
+    let watched = mesh.clone();
+    let in_line = move || {
+        let stopped = stopped.lock().expect("no holder panics");
+        let wait = stopped.recv_timeout(WAIT_TIMEOUT);
+        wait.expect("git is blocked");
+        watched.wait_for_claim(|line| line["queue"][0]["peer"].is_string());
+    };
+    let holding = ScriptedApi::listen(claim_until_released("git:.".to_owned(), in_line));
+    let committing = ScriptedApi::listen(commit_when_free(mesh.clone(), denied));
+
+    let holder = lab.session(&project, &holding).headless("rename");
+    let committer = lab.session(&project, &committing).headless("commit");
+
+    assert_eq!(committer.finish().result(), "committed");
+    assert_eq!(holder.finish().result(), "given back");
+    let log = git(&["log", "--format=%s"]);
+    assert_eq!(String::from_utf8_lossy(&log.stdout), "done\n");
+}
+
+/// Tries to commit, reports that it was denied, waits for the claim of the working tree, and commits.
+fn commit_when_free(
+    mesh: Mesh,
+    denied: Sender<()>,
+) -> impl Fn(&Request) -> Vec<Block> + Send + Sync + 'static {
+    let denied = Mutex::new(denied);
+    let commit = || {
+        let command =
+            "git status && git -c user.name=ada -c user.email=a@b commit --allow-empty -m done";
+        call(
+            "Bash",
+            json!({ "command": command, "description": "commits" }),
+        )
+    };
+    move |request| match request.turn() {
+        0 => {
+            mesh.wait_for_claim(|line| line["holders"][0]["peer"].is_string());
+            commit()
+        }
+        1 => {
+            let reported = request.tool_results().join("");
+            for part in [
+                "because git commit changes the working tree",
+                "renaming all of it",
+                "ask_peer",
+            ] {
+                assert!(reported.contains(part), "{part} in {reported}");
+            }
+            let denied = denied.lock().expect("no holder panics");
+            denied.send(()).expect("the other waits");
+            let claim = json!({ "resource": "git:.", "wait": "queue", "wait_seconds": 60 });
+            call("mcp__claude-mesh__claim", claim)
+        }
+        2 => {
+            assert_eq!(result(request)["status"], "granted");
+            commit()
+        }
+        _ => say("committed"),
+    }
 }

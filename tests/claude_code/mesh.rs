@@ -14,11 +14,16 @@ pub(crate) struct Mesh {
 }
 
 impl Mesh {
+    /// Returns the mesh of a lab, in which nothing is installed yet.
+    pub(crate) fn of(lab: &Lab) -> Mesh {
+        let environment = lab.environment();
+        Mesh { environment }
+    }
+
     /// Installs the built programs for the user of the lab.
     #[track_caller]
     pub(crate) fn install(lab: &Lab) -> Mesh {
-        let environment = lab.environment();
-        let mesh = Mesh { environment };
+        let mesh = Mesh::of(lab);
         mesh.run(&["install"]);
         mesh
     }

@@ -25,6 +25,9 @@ mod background;
 /// Questions to a peer that is idle, busy, at a dialog, ended, or quiet.
 mod wakes;
 
+/// The plugin `mesh`, installed from a git repository and a registry of packages on this machine.
+mod plugin;
+
 /// Files that one session has claimed and another is about to edit.
 mod guard;
 

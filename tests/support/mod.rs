@@ -21,6 +21,7 @@ mod mesh_fixture;
 mod other_host;
 #[cfg(feature = "postgres")]
 mod own_server;
+mod populated_mesh;
 pub(crate) mod private_mounts;
 mod process;
 mod refusal;
@@ -54,6 +55,7 @@ pub(crate) use self::mesh_fixture::*;
 pub(crate) use self::other_host::*;
 #[cfg(feature = "postgres")]
 pub(crate) use self::own_server::*;
+pub(crate) use self::populated_mesh::PopulatedMesh;
 pub(crate) use self::process::*;
 pub(crate) use self::refusal::*;
 #[cfg(feature = "remote")]

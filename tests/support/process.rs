@@ -138,3 +138,17 @@ pub(crate) fn skip_unless_required<T>(what: &str, reason: &str, variable: &str) 
     skip(what, reason);
     None
 }
+
+/// Copies the built programs of a release into a new folder, without their symbols: with them they are ten times as large.
+pub(crate) fn strip_programs(into: &Path) {
+    std::fs::create_dir_all(into).unwrap();
+    let built = Path::new(program("claude-mesh")).parent().unwrap();
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("release/programs");
+    let list = std::fs::read_to_string(list).unwrap();
+    for name in list.lines().filter(|line| !line.starts_with('#')) {
+        let mut strip = std::process::Command::new("strip");
+        let output = strip.arg("-o").arg(into.join(name)).arg(built.join(name));
+        let output = output.output().unwrap();
+        assert!(output.status.success(), "{name}: {output:?}");
+    }
+}

@@ -350,22 +350,7 @@ impl Session {
 
     /// Returns how often the threads of the server have been woken.
     pub(crate) fn count_wakeups(&self) -> u64 {
-        let pid = self.server_pid().unwrap();
-        let mut sum = 0;
-        for thread in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
-            let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
-            let line = status
-                .lines()
-                .find(|line| line.starts_with("voluntary_ctxt_switches"))
-                .unwrap();
-            sum += line
-                .split_whitespace()
-                .nth(1)
-                .unwrap()
-                .parse::<u64>()
-                .unwrap();
-        }
-        sum
+        count_wakeups_of(self.server_pid().unwrap())
     }
 
     /// Waits until the server has finished its start and sleeps.
@@ -437,4 +422,23 @@ impl ServerOutput {
 fn next_session_number() -> i64 {
     static NUMBER: AtomicI64 = AtomicI64::new(1);
     NUMBER.fetch_add(1, Ordering::SeqCst)
+}
+
+/// Returns how often the threads of a process have been woken.
+pub(crate) fn count_wakeups_of(pid: i32) -> u64 {
+    let mut sum = 0;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+        let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("voluntary_ctxt_switches"))
+            .unwrap();
+        sum += line
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap();
+    }
+    sum
 }

@@ -1,4 +1,6 @@
-//! Lists who holds a resource and who waits for it.
+//! Lists who holds a resource, or anything in a git working tree, and who waits for it.
+use std::path::Path;
+
 use crate::mesh::claim::lease::expiry_reason;
 use crate::mesh::claim::owner::Owner;
 use crate::mesh::claim::queue::{QUEUES_MAX, QueueState, unsettled_queues};
@@ -6,6 +8,7 @@ use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::session::SessionHandle;
 use crate::model::{ClaimMode, ClaimState, Result};
+use crate::platform::git_checkout::working_tree_of;
 use crate::store::Claim;
 
 /// The holders of a resource and the queue for it.
@@ -69,18 +72,61 @@ impl Mesh {
     ) -> Result<Option<Claim>> {
         self.read(|read| {
             for claim in read.tx.claims_on(resource)? {
-                let own = me.is_some_and(|me| Owner::of(&claim) == Owner::me(me));
-                if claim.state == ClaimState::Held
-                    && claim.mode == ClaimMode::Exclusive
-                    && !own
-                    && expiry_reason(read, &claim)?.is_none()
-                {
+                if is_held_by_other(read, &claim, me)? {
                     return Ok(Some(claim));
                 }
             }
             Ok(None)
         })
     }
+
+    /// Returns the exclusive claims of other owners on a git working tree and on files in it, by resource; `root` is its top
+    /// folder. Only reads, as [`Mesh::find_other_exclusive_holder`] does.
+    pub fn find_other_holders_in_working_tree(
+        &mut self,
+        me: Option<&SessionHandle>,
+        root: &str,
+    ) -> Result<Vec<Claim>> {
+        self.read(|read| {
+            let mut held = Vec::new();
+            let on_tree = read.tx.claims_on(&format!("git:{root}"))?;
+            let below = read
+                .tx
+                .claims_below(&format!("file:{}", root.trim_end_matches('/')))?;
+            for claim in on_tree.into_iter().chain(below) {
+                if is_held_by_other(read, &claim, me)? {
+                    held.push(claim);
+                }
+            }
+            held.retain(|claim| is_in_working_tree(&claim.resource, Path::new(root)));
+            Ok(held)
+        })
+    }
+}
+
+/// Returns whether a claim is exclusive, granted, not expired, and of another owner.
+pub(in crate::mesh) fn is_held_by_other(
+    read: ReadContext,
+    claim: &Claim,
+    me: Option<&SessionHandle>,
+) -> Result<bool> {
+    Ok(claim.state == ClaimState::Held
+        && claim.mode == ClaimMode::Exclusive
+        && !ClaimQueue::is_own(claim, me)
+        && expiry_reason(read, claim)?.is_none())
+}
+
+/// Returns whether a resource is the working tree with this top folder, or a file in it. A file in a working tree within it,
+/// a linked one or a submodule, belongs to that.
+pub fn is_in_working_tree(resource: &str, root: &Path) -> bool {
+    if let Some(tree) = resource.strip_prefix("git:") {
+        return Path::new(tree) == root;
+    }
+    let file = resource.strip_prefix("file:").map(Path::new);
+    let folder = file
+        .filter(|file| file.starts_with(root))
+        .and_then(Path::parent);
+    folder.is_some_and(|folder| working_tree_of(folder).as_deref() == Some(root))
 }
 
 fn queues_of(read: ReadContext, resources: &[String]) -> Result<Vec<ClaimQueue>> {

@@ -1,9 +1,10 @@
-//! Turns what a caller names into the canonical name of a resource: a file has one name, whichever relative path or link
-//! is given.
+//! Turns what a caller names into the canonical name of a resource: a file and a git working tree have one name, whichever
+//! relative path or link is given.
 use std::path::Path;
 
 use crate::model::claim::{ResourceName, parse_resource_name};
 use crate::model::{Refusal, Result};
+use crate::platform::git_checkout::working_tree_of;
 use crate::platform::host_path::HostPath;
 use crate::platform::path;
 
@@ -21,6 +22,7 @@ pub(in crate::mesh) fn canonical_resource_as(
     match parse_resource_name(parameter, text)? {
         ResourceName::Other(name) => Ok(name.to_owned()),
         ResourceName::File(name) => file_resource(folder, Path::new(name)),
+        ResourceName::WorkingTree(name) => working_tree_resource(folder, Path::new(name)),
     }
 }
 
@@ -40,23 +42,34 @@ pub fn canonical_prefix(folder: &Path, text: &str) -> Result<String> {
 /// Returns the canonical name of a file as a resource: its path with all links resolved. A file on another host is
 /// `file://host/path`; its links are resolved by the program on that host, which names it.
 pub fn file_resource(folder: &Path, file: &Path) -> Result<String> {
+    Ok(format!("file:{}", canonical_path(folder, file)?))
+}
+
+/// Returns the canonical name of a git working tree as a resource: the path of its top folder. A folder of another host, or
+/// outside git, is its own top.
+pub fn working_tree_resource(folder: &Path, below: &Path) -> Result<String> {
+    let path = canonical_path(folder, below)?;
+    let top = working_tree_of(Path::new(&path)).filter(|_| HostPath::parse(&path).is_none());
+    let top = top.as_deref().and_then(Path::to_str).unwrap_or(&path);
+    Ok(format!("git:{top}"))
+}
+
+/// Returns the path of a file with all links resolved, as [`file_resource`] describes it.
+fn canonical_path(folder: &Path, file: &Path) -> Result<String> {
     let refuse =
         |problem: &str| Refusal::argument(format!("\"{}\" {problem}", file.to_string_lossy()));
-    if let Some(path) = path_on_other_host(folder, file) {
-        if path.chars().any(char::is_control) {
-            return Err(refuse("leads to a path with control characters").into());
-        }
-        return Ok(format!("file:{path}"));
-    }
-    let resolved_path =
-        path::resolve(folder, file).ok_or_else(|| refuse("is a cycle of symbolic links"))?;
-    let resolved_path = resolved_path
-        .to_str()
-        .ok_or_else(|| refuse("leads to a path that is not UTF-8, which a claim cannot name"))?;
+    let resolved_path = match path_on_other_host(folder, file) {
+        Some(path) => path,
+        None => path::resolve(folder, file)
+            .ok_or_else(|| refuse("is a cycle of symbolic links"))?
+            .into_os_string()
+            .into_string()
+            .map_err(|_| refuse("leads to a path that is not UTF-8, which a claim cannot name"))?,
+    };
     if resolved_path.chars().any(char::is_control) {
         return Err(refuse("leads to a path with control characters").into());
     }
-    Ok(format!("file:{resolved_path}"))
+    Ok(resolved_path)
 }
 
 /// Returns the stored path of a file that is named with its host, or relative to a folder on another host.
@@ -80,6 +93,8 @@ mod tests {
         assert_eq!(named("file:/etc/hosts"), "file://laptop/etc/hosts");
         assert_eq!(named("file://desk/etc/hosts"), "file://desk/etc/hosts");
         assert_eq!(named("port:5433"), "port:5433");
+        assert_eq!(named("git:."), "git://laptop/code/api");
+        assert_eq!(named("git:main"), "git:main");
         let local = Path::new("/tmp");
         assert_eq!(
             canonical_resource(local, "file://desk/a/").unwrap(),

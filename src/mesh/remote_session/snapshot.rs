@@ -1,8 +1,7 @@
 //! `SessionSnapshot`: all that the hooks of a session on another host need to know, so that they need not ask.
 use serde::{Deserialize, Serialize};
 
-use crate::mesh::claim::lease::expiry_reason;
-use crate::mesh::claim::owner::Owner;
+use crate::mesh::claim::list::is_held_by_other;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::message::list::{UnmentionedMail, unmentioned_mail};
@@ -11,8 +10,7 @@ use crate::mesh::question::inbox::{Inbox, inbox};
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::throttle::{PAUSED_UNTIL_KEY, throttle_of};
 use crate::model::throttle::Throttle;
-use crate::model::{Activity, ClaimMode, ClaimState, PeerKind, Refusal, Result};
-use crate::platform::host_path::HostPath;
+use crate::model::{Activity, PeerKind, Refusal, Result};
 use crate::store::{Claim, Session};
 
 /// The state of a session in its mesh, at one time.
@@ -33,7 +31,7 @@ pub struct SessionSnapshot {
     pub has_closed_deliveries: bool,
     /// What holds questions to it.
     pub throttle: Throttle,
-    /// The exclusive claims of others on files of its host.
+    /// The exclusive claims of others on files and working trees of its host.
     pub claims: Vec<Claim>,
     /// The number of its last verb that this state includes.
     pub applied_verb: i64,
@@ -123,22 +121,14 @@ impl Mesh {
     }
 }
 
-/// Returns the valid exclusive claims of others on files of a host.
+/// Returns the valid exclusive claims of others on files and working trees of a host.
 fn claims_of_others(read: ReadContext, me: &SessionHandle, host: &str) -> Result<Vec<Claim>> {
     let mut claims = Vec::new();
-    for claim in read.tx.exclusive_file_claims(host)? {
-        let of_host = claim
-            .resource
-            .strip_prefix("file:")
-            .and_then(HostPath::parse)
-            .is_some_and(|path| path.host == host);
-        if of_host
-            && claim.mode == ClaimMode::Exclusive
-            && claim.state == ClaimState::Held
-            && Owner::of(&claim) != Owner::me(me)
-            && expiry_reason(read, &claim)?.is_none()
-        {
-            claims.push(claim);
+    for kind in ["file:", "git:"] {
+        for claim in read.tx.claims_below(&format!("{kind}//{host}"))? {
+            if is_held_by_other(read, &claim, Some(me))? {
+                claims.push(claim);
+            }
         }
     }
     Ok(claims)

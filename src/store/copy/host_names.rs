@@ -117,10 +117,11 @@ impl HostNames {
     }
 
     fn resource(&self, text: &str) -> String {
-        match text.strip_prefix("file:") {
-            Some(path) => format!("file:{}", self.path(path)),
-            None => text.to_owned(),
-        }
+        let named = ["file:", "git:"].into_iter().find_map(|kind| {
+            let path = text.strip_prefix(kind)?;
+            Some(format!("{kind}{}", self.path(path)))
+        });
+        named.unwrap_or_else(|| text.to_owned())
     }
 
     fn resources(&self, list: String) -> String {
@@ -170,6 +171,8 @@ mod tests {
                 "file://desk/nowhere/a.rs",
             ),
             ("fence", "resource", "port:5432", "port:5432"),
+            ("fence", "resource", "git:/nowhere", "git://desk/nowhere"),
+            ("fence", "resource", "git:main", "git:main"),
             (
                 "task",
                 "files_owned",

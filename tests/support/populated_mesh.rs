@@ -1,10 +1,10 @@
-//! A mesh in the middle of its work, as a person meets it at the board: for pictures, and for checks of the whole page.
+//! A mesh in the middle of its work, as a person meets it at a board: for pictures, and for checks of a whole page.
 use serde_json::{Value, json};
 
-use crate::support::{InFlight, Session, World};
+use super::{InFlight, Session, World, wait_until};
 
 /// Sessions that work, wait, ask and hold claims.
-pub(super) struct PopulatedMesh {
+pub(crate) struct PopulatedMesh {
     frontend: Session,
     backend: Session,
     docs: Session,
@@ -13,7 +13,7 @@ pub(super) struct PopulatedMesh {
 }
 
 impl PopulatedMesh {
-    pub(super) fn open(world: &World) -> Self {
+    pub(crate) fn open(world: &World) -> Self {
         world.cli(&world.home(), &["wall", "clients/acme", "acme"]);
         let frontend = world.session("frontend");
         let backend = world.session("backend");
@@ -46,28 +46,38 @@ impl PopulatedMesh {
         mesh
     }
 
-    /// Lets two sessions ask the person. The calls wait.
-    pub(super) fn ask_person(&self) -> [InFlight<'_>; 2] {
+    /// Lets two sessions ask the person, one after the other. The calls wait.
+    pub(crate) fn ask_person(&self) -> [InFlight<'_>; 2] {
         let login = "The login test fails only when two sessions share a cookie jar. Shall I forbid that in the API, \
             which breaks callers, or lock the jar?";
         let release = "Publish 0.4 today, or wait for the benchmark of the search?";
-        [(&self.backend, login), (&self.docs, release)].map(|(session, question)| {
-            session.start(
-                "ask_peer",
-                json!({ "to": "person", "question": question, "timeout_seconds": 600, "if_offline": "wait" }),
-            )
-        })
+        [
+            self.ask_person_from(&self.backend, login),
+            self.ask_person_from(&self.docs, release),
+        ]
+    }
+
+    /// Lets a session ask the person, and waits until the question is stored.
+    fn ask_person_from<'a>(&'a self, session: &'a Session, question: &str) -> InFlight<'a> {
+        let open = || self.infra.call("mesh_status", json!({}))["questions"]["open"].as_u64();
+        let before = open();
+        let asked = session.start(
+            "ask_peer",
+            json!({ "to": "person", "question": question, "timeout_seconds": 600, "if_offline": "wait" }),
+        );
+        wait_until("the question is stored", || open() > before);
+        asked
     }
 
     /// Lets a session ask an idle one, which does not read it yet. The call waits.
-    pub(super) fn ask_idle_session(&self) -> InFlight<'_> {
+    pub(crate) fn ask_idle_session(&self) -> InFlight<'_> {
         let question = "Until when are the certificates of staging?";
         self.backend
             .start("ask_peer", json!({ "to": "infra", "question": question }))
     }
 
     /// Lets the idle session read its questions.
-    pub(super) fn deliver_to_idle_session(&self) {
+    pub(crate) fn deliver_to_idle_session(&self) {
         assert_eq!(self.infra.questions().len(), 1);
     }
 
