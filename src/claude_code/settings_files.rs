@@ -20,6 +20,9 @@ pub(crate) const LOCAL_SETTINGS_FILE: &str = "settings.local.json";
 /// The folder of a project that holds its settings files.
 pub(crate) const PROJECT_SETTINGS_DIR: &str = ".claude";
 
+/// The settings file of an organization, on Linux.
+pub(crate) const MANAGED_SETTINGS_FILE: &str = "/etc/claude-code/managed-settings.json";
+
 /// The setting that decides which lines of other sessions an inbox accepts.
 pub const INBOX_POLICY_KEY: &str = "crossSessionInbound";
 /// The value of [`INBOX_POLICY_KEY`] that refuses every line.

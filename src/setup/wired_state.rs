@@ -8,6 +8,7 @@ use super::error::InstallError;
 use super::install_paths::InstallScope;
 use super::json_items::{ContainerKind, PathStep};
 use super::json_text::JsonText;
+use super::mod_settings::ModState;
 use super::parse_error::ParseError;
 use super::permission_rules::rules;
 use crate::claude_code::{INBOX_POLICY_KEY, refuses_inbound};
@@ -29,6 +30,7 @@ pub(crate) struct SettingsFile {
     pub(crate) inbound_refused: bool,
     pub(crate) db_path: Option<String>,
     pub(crate) hub_url: Option<Value>,
+    pub(crate) mod_state: ModState,
 }
 
 impl SettingsFile {
@@ -66,6 +68,7 @@ pub(crate) fn settings(
                 .and_then(Value::as_array)
                 .is_some_and(|names| names.iter().any(|name| name == SERVER_NAME)),
             inbound_refused: refuses_inbound(json.value(&[INBOX_POLICY_KEY.into()])?.as_ref()),
+            mod_state: ModState::of(json)?,
             hub_url: json.value(&["env".into(), HUB_URL.into()])?,
             db_path: json
                 .value(&["env".into(), "MESH_DB_PATH".into()])?
