@@ -272,6 +272,9 @@ mod layers;
 /// Installing into Claude Code's files and uninstalling: real folders, links, modes, concurrent changes.
 mod install;
 
+/// Installing the mod, and what `doctor` says of it.
+mod install_mod;
+
 /// Inspecting an installation.
 mod inspect;
 

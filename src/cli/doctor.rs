@@ -20,7 +20,7 @@ use crate::cli::error::Failure;
 use crate::cli::finding::{finding_from_fault, note, ok, problem};
 #[cfg(feature = "postgres")]
 use crate::cli::store_args::StoreArgs;
-use crate::cli::{doctor_claude_code, doctor_hub, print, versions};
+use crate::cli::{doctor_claude_code, doctor_hub, print};
 use crate::mesh::{Mesh, PeerScope};
 use crate::model::{Activity, Error, Topic};
 use crate::platform::clock::{parse_rfc3339, rfc3339};

@@ -28,6 +28,9 @@ mod wakes;
 /// Files that one session has claimed and another is about to edit.
 mod guard;
 
+/// The mod, which the client loads in place.
+mod mod_command;
+
 /// Tasks that one session creates and another does.
 mod tasks;
 
