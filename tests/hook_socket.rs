@@ -207,8 +207,12 @@ fn what_a_hook_has_shown_without_the_hub_is_shown_once() {
     let (ada, bo) = (laptop.session("ada"), desk.session("bo"));
     bo.hook("SessionStart", json!({ "source": "compact" }));
     ada.call("post", json!({ "to": "bo", "body": "the build is green" }));
-    // A call that writes returns with a snapshot that has the mail.
     bo.call("claim", json!({ "resource": "port:5433" }));
+    // A hook waits for the snapshot with the call, which has the mail too.
+    bo.hook(
+        "PreToolUse",
+        json!({ "tool_name": "Edit", "tool_input": { "file_path": "/nowhere" } }),
+    );
     let address = hub.url().trim_start_matches("http://").to_owned();
     hub.kill();
     let prompt = bo.prompt("t1").unwrap();

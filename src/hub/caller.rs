@@ -109,6 +109,11 @@ impl Caller {
         }
     }
 
+    /// Returns whether the first transaction of its call has recorded the call.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.mark.as_ref().is_some_and(|mark| mark.is_recorded())
+    }
+
     pub(super) fn key(&self) -> &AccessKey {
         &self.key
     }

@@ -55,7 +55,8 @@ impl KnownState {
         }))
     }
 
-    /// Forgets what may have changed: after any commit to a file. A mesh on a server is committed to all the time, so what is
+    /// Forgets what may have changed: after a commit of another program to a file, and after one of this that changes keys or
+    /// sessions. A mesh on a server is committed to all the time, so what is
     /// known of it is read again once a second.
     fn forget_if_changed(&mut self, mesh: &mut Mesh) -> Result<()> {
         if mesh.is_on_server() {

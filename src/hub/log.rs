@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::platform::clock::rfc3339;
-use crate::platform::{Clock, SystemClock, permissions, text};
+use crate::platform::clock::{rfc3339, wall_ms};
+use crate::platform::{permissions, text};
 
 /// At this size the log file is renamed to `hub.log.1`, and a new one is begun.
 const BYTES_MAX: u64 = 1024 * 1024;
@@ -15,7 +15,7 @@ static LOG_FILE: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// Writes one line. Keys, tokens and texts of peers are never logged.
 pub(super) fn log(message: &str) {
-    let now = rfc3339(SystemClock::new().now().wall_ms);
+    let line = format!("{} {}\n", rfc3339(wall_ms()), text::one_line(message));
     // No line is written while another thread begins a new file.
     let file = LOG_FILE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(path) = &*file {
@@ -23,7 +23,7 @@ pub(super) fn log(message: &str) {
         let _ = begin_new_file_if_long(path);
     }
     // There is nowhere to report that the log cannot be written.
-    let _ = writeln!(io::stderr(), "{now} {}", text::one_line(message));
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Keeps the log small from now on: stdout and stderr are the file at this path.

@@ -13,7 +13,7 @@ use crate::model::Result;
 use crate::platform::id::SessionId;
 use crate::platform::{Clock, Settings, SystemClock};
 use crate::tools::BUSY_TIMEOUT;
-use crate::wake::SharedListener;
+use crate::wake::{OwnSessions, SharedListener};
 
 /// How many connections to a database server a hub has open at once.
 #[cfg(feature = "postgres")]
@@ -42,8 +42,14 @@ pub(super) struct MeshPool {
 
 impl MeshPool {
     /// Opens the mesh, which is created if there is none.
-    pub(super) fn open(source: MeshSource, settings: &Settings) -> Result<Self> {
-        let options = MeshOptions::from_settings(settings);
+    /// A commit to a file wakes those of `own_sessions` directly.
+    pub(super) fn open(
+        source: MeshSource,
+        settings: &Settings,
+        own_sessions: OwnSessions,
+    ) -> Result<Self> {
+        let mut options = MeshOptions::from_settings(settings);
+        options.own_sessions = Some(own_sessions);
         let (options, connections) = match &source {
             MeshSource::File(..) => (options.lock_timeout(BUSY_TIMEOUT), 1),
             #[cfg(feature = "postgres")]
@@ -103,7 +109,12 @@ impl MeshPool {
     /// Runs an operation on a connection, after the requests that asked before.
     pub(super) async fn run<T>(&self, operation: impl FnOnce(&mut Mesh) -> Result<T>) -> Result<T> {
         let _permit = self.permits.acquire().await;
-        self.with_idle(operation)?
+        match self.source {
+            MeshSource::File(..) => self.with_idle(operation)?,
+            // It waits for the server several times: the other requests go on beside it.
+            #[cfg(feature = "postgres")]
+            MeshSource::Server(_) => tokio::task::block_in_place(|| self.with_idle(operation))?,
+        }
     }
 
     /// Runs an operation at once, because the hub ends.

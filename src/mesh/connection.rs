@@ -12,7 +12,7 @@ use crate::mesh::liveness::{HostView, SESSION_LEASE_MS};
 use crate::mesh::once_mark::OnceMark;
 use crate::model::Result;
 use crate::platform::{Clock, Fault, Moment};
-use crate::store::Store;
+use crate::store::{Store, Tx};
 use crate::wake::Doorbells;
 
 /// How long the extension of leases before a query waits for the write lock.
@@ -76,7 +76,8 @@ impl Mesh {
         false
     }
 
-    /// Returns a mark of the state of the mesh: another one after any commit by any program.
+    /// Returns a mark of the access keys, peers and sessions of the mesh: another one after any change of them, and after any
+    /// commit by another program.
     #[cfg(feature = "hub")]
     pub fn change_mark(&mut self) -> std::result::Result<crate::store::ChangeMark, Fault> {
         self.store.change_mark()
@@ -92,12 +93,22 @@ impl Mesh {
         self.store.find_damage()
     }
 
+    /// Says what the next write reads first, apart from times; see [`Store::expect`].
+    pub(in crate::mesh) fn expect(&mut self, reads: impl FnOnce(&Tx)) {
+        self.store.expect(self.clock.now(), reads);
+    }
+
     /// Runs an operation in one transaction, then wakes the sessions that it concerns.
     pub(in crate::mesh) fn write<T>(
         &mut self,
         operation: impl FnOnce(&mut WriteContext) -> Result<T>,
     ) -> Result<T> {
         self.store.reopen_if_replaced()?;
+        #[cfg(feature = "hub")]
+        if let Some(mark) = &self.once {
+            let now = self.clock.now();
+            self.store.expect(now, |tx| mark.expect_reads(tx));
+        }
         let (host, before_commit) = (&self.host, self.before_commit);
         #[cfg(feature = "hub")]
         let once = self.once.as_ref();

@@ -5,7 +5,7 @@ use ulid::Ulid;
 use crate::mesh::context::{ReadContext, WriteContext};
 use crate::model::{Refusal, Result};
 use crate::platform::id::{KeyId, SessionId};
-use crate::store::StoredRequest;
+use crate::store::{StoredRequest, Tx};
 
 /// How long a call is known, in milliseconds.
 pub const REQUEST_KEEP_MS: i64 = 24 * 3600 * 1000;
@@ -38,6 +38,19 @@ impl OnceMark {
             return Err(Refusal::CarriedOutBefore.into());
         }
         Ok(write.tx.last_event_seq()?)
+    }
+
+    /// Reads what [`OnceMark::check`] reads; see [`Tx::expect`].
+    pub(in crate::mesh) fn expect_reads(&self, tx: &Tx) {
+        let _ = match self {
+            Self::Verb { session, .. } => tx.applied_verb(*session).map(drop),
+            Self::Call {
+                caller,
+                idempotency_key,
+                ..
+            } => tx.find_request(caller.id(), idempotency_key).map(drop),
+        };
+        let _ = tx.last_event_seq();
     }
 
     /// Records that the operation is carried out by this transaction.

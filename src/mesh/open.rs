@@ -31,7 +31,10 @@ impl Mesh {
         options: &MeshOptions,
     ) -> Result<Self, Fault> {
         let store = Store::open(path, options.store.clone())?;
-        let host = HostView::new(Doorbells::of(path), &clock.now(), options);
+        let doorbells = Doorbells::of(path);
+        #[cfg(feature = "hub")]
+        let doorbells = doorbells.with_own_sessions(options.own_sessions.clone());
+        let host = HostView::new(doorbells, &clock.now(), options);
         Ok(Self::of(store, host, clock, options))
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::platform::Settings;
 use crate::platform::settings::{DEFAULT_KEEP_MS, DEFAULT_PERSON_BUDGET, DEFAULT_WAKE_BUDGET};
 use crate::store::Options;
+#[cfg(feature = "hub")]
+use crate::wake::OwnSessions;
 use crate::wake::PersonNotifier;
 
 /// How a mesh is opened.
@@ -26,6 +28,9 @@ pub struct MeshOptions {
     pub keep_ms: i64,
     /// The folder of the fault log, for faults that fail no operation.
     pub faults: Option<PathBuf>,
+    /// The sessions that this process serves itself.
+    #[cfg(feature = "hub")]
+    pub own_sessions: Option<OwnSessions>,
 }
 
 impl MeshOptions {
@@ -43,6 +48,8 @@ impl MeshOptions {
             by_leases: false,
             keep_ms: settings.keep_ms,
             faults: Some(settings.mesh_home.clone()),
+            #[cfg(feature = "hub")]
+            own_sessions: None,
         }
     }
 
@@ -79,6 +86,8 @@ impl Default for MeshOptions {
             by_leases: false,
             keep_ms: DEFAULT_KEEP_MS,
             faults: None,
+            #[cfg(feature = "hub")]
+            own_sessions: None,
         }
     }
 }

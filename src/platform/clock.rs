@@ -121,6 +121,11 @@ pub fn monotonic_ms() -> i64 {
     read_ms(ClockId::Monotonic)
 }
 
+/// Returns only the wall time, in milliseconds since 1970.
+pub fn wall_ms() -> i64 {
+    read_ms(ClockId::Realtime)
+}
+
 fn read_ms(clock: ClockId) -> i64 {
     let time = clock_gettime(clock);
     time.tv_sec * 1000 + time.tv_nsec / 1_000_000

@@ -21,8 +21,6 @@ use crate::tools::{Effect, JsonObject, ToolEntry};
 const RETRY_FOR: Duration = Duration::from_secs(2);
 /// How long a hub may take to answer a call, apart from its wait.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a result waits for the snapshot that includes its call; both are under way at the same time.
-const SNAPSHOT_TIMEOUT: Duration = Duration::from_millis(250);
 /// How long the cancellation of a call may take.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -161,10 +159,8 @@ impl ToolCall<'_> {
         };
         let answer = sent.map_err(after)?;
         let calls = answer.headers.get("claude-mesh-calls");
-        // A hook right after this must not show what this call has settled.
         if let Some(calls) = calls.and_then(|calls| calls.to_str().ok()?.parse().ok()) {
-            let snapshot = link.wait_for_snapshot_of(calls);
-            let _ = tokio::time::timeout(SNAPSHOT_TIMEOUT, snapshot).await;
+            link.mirror().expect_calls(session, calls);
         }
         answer.json(client.url()).map_err(after)
     }

@@ -20,6 +20,9 @@ const PAYLOAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const FIRST_LINE_BYTES_MAX: u64 = 64;
 /// How long a hook may take to send its event.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a hook waits for the snapshot that includes the calls before it: it must not show what they have settled. Most
+/// often it is there.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_millis(150);
 /// How long the text at the start of a conversation waits for the other sessions; the hook waits a little longer.
 const START_TIMEOUT: Duration = Duration::from_millis(150);
 /// The pause after a connection that could not be accepted, because all descriptors are in use for example.
@@ -145,6 +148,8 @@ async fn run(link: &Link, call: &RemoteHookCall, stream: UnixStream) {
     if call.starts() {
         let refresh = registration::refresh_start(link);
         let _ = tokio::time::timeout(START_TIMEOUT, refresh).await;
+    } else if link.mirror().lacks_calls() {
+        let _ = tokio::time::timeout(SNAPSHOT_TIMEOUT, link.wait_for_expected_calls()).await;
     }
     if stream.writable().await.is_err() {
         return;

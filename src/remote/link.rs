@@ -167,10 +167,13 @@ impl Link {
         self.snapshots.subscribe()
     }
 
-    /// Returns when a snapshot has come that includes a number of calls of the session.
-    pub(super) async fn wait_for_snapshot_of(&self, calls: u64) {
+    /// Returns when the mirror includes the calls that have returned a result, or when its hub is out of reach.
+    pub(super) async fn wait_for_expected_calls(&self) {
         let mut snapshots = self.snapshots();
-        while self.mirror().calls() < calls && snapshots.changed().await.is_ok() {}
+        while self.mirror().lacks_calls()
+            && self.unreachable().is_none()
+            && snapshots.changed().await.is_ok()
+        {}
     }
 
     /// Records that the hub answers.

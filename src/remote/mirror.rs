@@ -58,6 +58,8 @@ pub(super) struct SessionMirror {
     start_reported: bool,
     /// How many calls of this session the hub had carried out at the last snapshot.
     calls: u64,
+    /// How many calls it has carried out by their results.
+    expected_calls: u64,
     /// When something last came from the hub, by the clock of this machine.
     last_contact_monotonic_ms: i64,
     /// The claims of which the person was told that they may have ended.
@@ -81,6 +83,7 @@ impl SessionMirror {
             waiting_calls: 0,
             start_reported: false,
             calls: 0,
+            expected_calls: 0,
             reported_stale: HashSet::new(),
             answered: HashSet::new(),
         }
@@ -96,7 +99,7 @@ impl SessionMirror {
         }
         self.session = Some(session);
         self.sent_facts = ClientFacts::default();
-        self.calls = 0;
+        (self.calls, self.expected_calls) = (0, 0);
     }
 
     /// Returns whether it goes on with that session.
@@ -167,9 +170,16 @@ impl SessionMirror {
         self.state.as_ref().map_or(0, |state| state.snapshot.unread)
     }
 
-    /// Returns how many calls of this session the last snapshot includes.
-    pub(super) fn calls(&self) -> u64 {
-        self.calls
+    /// Records a result that says how many calls of the session have ended: a snapshot will include them.
+    pub(super) fn expect_calls(&mut self, session: SessionId, calls: u64) {
+        if self.is_of(session) {
+            self.expected_calls = self.expected_calls.max(calls);
+        }
+    }
+
+    /// Returns whether a call has returned a result that the last snapshot does not include.
+    pub(super) fn lacks_calls(&self) -> bool {
+        self.calls < self.expected_calls
     }
 
     /// Returns the exclusive claim of another session on a resource, as the hub has described it last.

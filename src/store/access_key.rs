@@ -80,6 +80,7 @@ impl Tx<'_> {
     }
 
     pub(crate) fn insert_key(&self, id: KeyId, hash: &[u8], new: &NewKey) -> engine::Result<()> {
+        self.note_identity_change();
         self.sql
             .prepare_cached(
                 "INSERT INTO access_key (id, kind, name, scope, hash, project, created_at_ms, expires_at_ms)
@@ -92,6 +93,7 @@ impl Tx<'_> {
 
     /// Revokes a key. Returns false if it was revoked before.
     pub(crate) fn revoke_key(&self, id: KeyId) -> engine::Result<bool> {
+        self.note_identity_change();
         let revoked = self
             .sql
             .prepare_cached(

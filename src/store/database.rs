@@ -3,10 +3,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::connect::Options;
-use super::engine::{self, Access, ServedDatabase};
+use super::engine::{self, Access, ExpectedQuery, ServedDatabase};
 use super::file_database::FileDatabase;
 use super::schema::{self, Schema};
-use super::transaction::Tx;
+use super::transaction::{Tx, queries_of};
 use crate::model::{Error, Result};
 use crate::platform::{Fault, Moment};
 
@@ -17,7 +17,8 @@ pub struct ChangeMark {
     replacements: u32,
     /// Changes with each commit of another connection.
     by_others: i64,
-    own_changes: u64,
+    /// Changes with each own commit that changes access keys, or who the peers and sessions are.
+    own_identity_changes: u64,
 }
 
 /// An open database.
@@ -47,6 +48,8 @@ pub(super) struct Served {
     database: Box<dyn ServedDatabase>,
     /// Whether the time of a transaction is that of the server. Tests set their own.
     has_own_clock: bool,
+    /// What the next write asks with its first message.
+    expected: Vec<ExpectedQuery>,
 }
 
 impl Store {
@@ -77,6 +80,7 @@ impl Store {
             place: Place::Served(Served {
                 database,
                 has_own_clock: !options.callers_time,
+                expected: Vec::new(),
             }),
             path: path.to_path_buf(),
             replacements: 0,
@@ -147,17 +151,18 @@ impl Store {
         self.replacements
     }
 
-    /// Returns a mark of the state of the database: another one after any commit by any program. With a listener it is another
-    /// one as soon as this process has made or heard of the commit, and costs no question to the server.
+    /// Returns a mark of what the database says of access keys, peers and sessions: another one after any commit by another
+    /// connection, and after one by this that changes them. On a server it is another one after each commit; with a listener as
+    /// soon as this process has made or heard of it, which costs no question to the server.
     #[cfg(feature = "hub")]
     pub(crate) fn change_mark(&mut self) -> std::result::Result<ChangeMark, Fault> {
         match &mut self.place {
             Place::File(file) => {
-                let (by_others, own_changes) = file.change_counts()?;
+                let (by_others, own_identity_changes) = file.change_counts()?;
                 Ok(ChangeMark {
                     replacements: self.replacements,
                     by_others,
-                    own_changes,
+                    own_identity_changes,
                 })
             }
             Place::Served(served) => {
@@ -166,9 +171,18 @@ impl Store {
                 Ok(ChangeMark {
                     replacements: u32::from(is_received),
                     by_others: count,
-                    own_changes: 0,
+                    own_identity_changes: 0,
                 })
             }
+        }
+    }
+
+    /// Says what the next write reads before it changes anything, apart from times: a server answers that with the first
+    /// message. `reads` is called to see its queries, which have no rows then; a file needs none of this.
+    pub(crate) fn expect(&mut self, now: Moment, reads: impl FnOnce(&Tx)) {
+        if let Place::Served(served) = &mut self.place {
+            let version = served.database.version();
+            served.expected.extend(queries_of(now, version, reads));
         }
     }
 
@@ -245,7 +259,11 @@ impl Served {
         let version = self.database.version();
         let has_own_clock = self.has_own_clock;
         let outcome = {
-            let begun = self.database.begin(access)?;
+            let expected = match access {
+                Access::Write { .. } => std::mem::take(&mut self.expected),
+                Access::Read => Vec::new(),
+            };
+            let begun = self.database.begin(access, expected)?;
             let now = if has_own_clock { begun.now } else { now };
             let mut tx = Tx::new(engine::Transaction::Served(begun.transaction), now, version);
             if let Some(facts) = begun.facts {

@@ -27,6 +27,8 @@ pub(super) struct FileDatabase {
     lock_timeout: LockTimeout,
     wal_pages: WalPageCount,
     pub(super) version: u32,
+    /// How many of its commits changed access keys, or who the peers and sessions are.
+    identity_changes: u64,
 }
 
 impl FileDatabase {
@@ -58,6 +60,7 @@ impl FileDatabase {
             lock_timeout,
             wal_pages,
             version,
+            identity_changes: 0,
         })
     }
 
@@ -79,7 +82,8 @@ impl FileDatabase {
             .is_ok_and(|metadata| FileId::of(&metadata) == self.file)
     }
 
-    /// Returns numbers that change with each commit: one with those of other connections, one with those of this.
+    /// Returns two numbers: one changes with each commit of another connection, the other with those of this one that change
+    /// access keys, or who the peers and sessions are.
     #[cfg(feature = "hub")]
     pub(super) fn change_counts(&self) -> std::result::Result<(i64, u64), Fault> {
         let with_path = |error| fault(&self.path, error);
@@ -90,7 +94,7 @@ impl FileDatabase {
         let by_others = statement
             .query_row([], |row| row.get(0))
             .map_err(with_path)?;
-        Ok((by_others, self.connection.total_changes()))
+        Ok((by_others, self.identity_changes))
     }
 
     /// Runs an operation as one writing transaction, which is rolled back if the operation fails.
@@ -107,6 +111,9 @@ impl FileDatabase {
         let tx = Tx::new(engine::Transaction::File(sql), now, self.version);
         let outcome = operation(&tx).map_err(|error| add_path(path, error));
         let secure_delete = tx.is_secure_delete_enabled();
+        if tx.changes_identities() {
+            self.identity_changes += 1;
+        }
         let result = match outcome {
             Ok(outcome) => tx
                 .commit()

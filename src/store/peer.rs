@@ -213,6 +213,7 @@ impl Tx<'_> {
 
     /// Renames a peer; the old name becomes an alias.
     pub(crate) fn rename_peer(&self, found: &Peer, name: &PeerName) -> engine::Result<()> {
+        self.note_identity_change();
         self.sql
             .run("DELETE FROM alias WHERE name = ?1", [name.as_str()])?;
         self.sql.run(
@@ -233,6 +234,7 @@ impl Tx<'_> {
         project: &str,
         seat: u32,
     ) -> engine::Result<()> {
+        self.note_identity_change();
         self.sql.run(
             "UPDATE peer SET project = ?2, seat = ?3 WHERE id = ?1",
             params![id, project, seat],
@@ -255,6 +257,7 @@ impl Tx<'_> {
         details: &ProjectDetails,
         is_new_session: bool,
     ) -> engine::Result<()> {
+        self.note_identity_change();
         let ProjectDetails {
             requested_name,
             role,
@@ -289,6 +292,7 @@ impl Tx<'_> {
 
     /// Deletes a peer with all that belongs to it.
     pub(crate) fn delete_peer(&self, id: PeerId) -> engine::Result<()> {
+        self.note_identity_change();
         self.sql.run("DELETE FROM peer WHERE id = ?1", [id])
     }
 

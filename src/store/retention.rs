@@ -203,6 +203,7 @@ impl Tx<'_> {
 
     /// Deletes runs that have no session and no question left, at most a thousand.
     pub(crate) fn delete_unused_runs(&self, before_ms: i64) -> engine::Result<usize> {
+        self.note_identity_change();
         self.sql.execute(
             "DELETE FROM peer WHERE id IN (SELECT id FROM peer p WHERE kind = 'run' AND last_seen_at_ms < ?1
                 AND NOT EXISTS (SELECT 1 FROM session WHERE peer_id = p.id)
@@ -227,6 +228,7 @@ impl Tx<'_> {
 
     /// Deletes such a peer. Returns false if it is no longer abandoned.
     pub(crate) fn delete_abandoned_peer(&self, id: PeerId, before_ms: i64) -> engine::Result<bool> {
+        self.note_identity_change();
         let removed = self.sql.execute(
             &format!("DELETE FROM peer WHERE {IS_ABANDONED} AND id = ?2"),
             params![before_ms, id],

@@ -276,6 +276,7 @@ impl Tx<'_> {
 
     /// Ends a session and its waits. Returns false if it had ended before.
     pub(crate) fn end_session(&self, id: SessionId) -> engine::Result<bool> {
+        self.note_identity_change();
         let ended = self.sql.execute(
             "UPDATE session SET ended_at_ms = ?2 WHERE id = ?1 AND ended_at_ms IS NULL",
             params![id, self.now.wall_ms],

@@ -39,6 +39,8 @@ pub struct Tx<'a> {
     wake: RefCell<Vec<String>>,
     /// Since when the database server was away, if no write has extended the leases since.
     outage_since_ms: Cell<Option<i64>>,
+    /// Whether it changes an access key, the name or project of a peer, or ends a session.
+    changes_identities: Cell<bool>,
 }
 
 impl<'a> Tx<'a> {
@@ -56,6 +58,7 @@ impl<'a> Tx<'a> {
             no_wake_due: Cell::default(),
             wake: RefCell::default(),
             outage_since_ms: Cell::default(),
+            changes_identities: Cell::default(),
         }
     }
 
@@ -80,10 +83,43 @@ impl<'a> Tx<'a> {
     }
 }
 
+/// Returns the queries that `reads` asks.
+pub(super) fn queries_of(
+    now: Moment,
+    version: u32,
+    reads: impl FnOnce(&Tx),
+) -> Vec<engine::ExpectedQuery> {
+    let recorder = engine::QueryRecorder::default();
+    let sql = engine::Transaction::Served(Box::new(recorder.clone()));
+    reads(&Tx::new(sql, now, version));
+    recorder.take()
+}
+
 impl Tx<'_> {
+    /// Says what this transaction reads next, before it changes anything: a server answers that in one message. `reads` is
+    /// called to see its queries, which have no rows then; a file needs none of this.
+    pub(crate) fn expect(&self, reads: impl FnOnce(&Tx)) -> engine::Result<()> {
+        match &self.sql {
+            engine::Transaction::File(_) => Ok(()),
+            engine::Transaction::Served(transaction) => {
+                transaction.expect(queries_of(self.now.clone(), self.version, reads))
+            }
+        }
+    }
+
     /// Notes that the database server was away until this transaction.
     pub(super) fn know_outage(&self, since_ms: Option<i64>) {
         self.outage_since_ms.set(since_ms);
+    }
+
+    /// Notes a change of an access key, of the name or project of a peer, or the end of a session.
+    pub(super) fn note_identity_change(&self) {
+        self.changes_identities.set(true);
+    }
+
+    /// Returns whether it changes an access key, the name or project of a peer, or ends a session.
+    pub(super) fn changes_identities(&self) -> bool {
+        self.changes_identities.get()
     }
 
     /// Returns since when the database server was away, if no write has extended the leases since.

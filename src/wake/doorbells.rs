@@ -5,6 +5,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::listener::WakeListener;
+#[cfg(feature = "hub")]
+use super::own_sessions::OwnSessions;
 use super::polling::Polling;
 #[cfg(feature = "watcher")]
 use super::watcher::Watcher;
@@ -16,6 +18,9 @@ use crate::platform::{Fault, lock, permissions};
 #[derive(Debug, Clone)]
 pub struct Doorbells {
     folder: PathBuf,
+    /// The sessions of this process that are woken without a file.
+    #[cfg(feature = "hub")]
+    own_sessions: Option<OwnSessions>,
 }
 
 impl Doorbells {
@@ -25,7 +30,17 @@ impl Doorbells {
         name.push(".d");
         Self {
             folder: name.into(),
+            #[cfg(feature = "hub")]
+            own_sessions: None,
         }
+    }
+
+    /// Returns the same doorbells for a process that serves sessions itself.
+    #[cfg(feature = "hub")]
+    #[must_use]
+    pub fn with_own_sessions(mut self, own_sessions: Option<OwnSessions>) -> Self {
+        self.own_sessions = own_sessions;
+        self
     }
 
     /// Returns the file whose lock the server of a session holds while it runs.
@@ -57,8 +72,15 @@ impl Doorbells {
             .join(format!("{session}.doing"))
     }
 
-    /// Writes the doorbell of a session. Returns whether there is one: a session without a doorbell does not listen.
+    /// Writes the doorbell of a session, or wakes it directly if this process serves it. Returns whether there is one: a session
+    /// without a doorbell does not listen.
     pub fn write_doorbell(&self, session: SessionId) -> bool {
+        #[cfg(feature = "hub")]
+        if let Some(own_sessions) = &self.own_sessions
+            && own_sessions.wake(session)
+        {
+            return true;
+        }
         let path = self.doorbell_folder(session).join("bell");
         let doorbell = OpenOptions::new()
             .write(true)

@@ -12,6 +12,8 @@
 
 mod doorbells;
 mod listener;
+#[cfg(feature = "hub")]
+mod own_sessions;
 mod person_notifier;
 mod polling;
 #[cfg(feature = "hub")]
@@ -22,6 +24,8 @@ mod watcher;
 
 pub use doorbells::Doorbells;
 pub use listener::{ListenerKind, WakeListener};
+#[cfg(feature = "hub")]
+pub use own_sessions::OwnSessions;
 pub use person_notifier::{PersonNotifier, PersonQuestion};
 pub use polling::Polling;
 #[cfg(feature = "hub")]

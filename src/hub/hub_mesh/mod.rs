@@ -19,6 +19,7 @@ use crate::platform::id::{SessionId, WaitId};
 use crate::platform::isolation::MeshLocation;
 use crate::platform::{Clock, Moment, Settings, process};
 use crate::tools::{self, CallContext};
+use crate::wake::OwnSessions;
 
 /// How long the end of a session waits for the write lock at most.
 const UNREGISTER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
@@ -51,14 +52,19 @@ impl HubMesh {
         settings: &Settings,
         source: MeshSource,
     ) -> Result<Arc<Self>> {
-        let pool = MeshPool::open(source, settings)?;
-        pool.run_now(Mesh::extend_leases_at_start)?;
-        // The listener is made before the mesh that it wakes.
+        // What wakes sessions is made before the mesh that has them.
         let woken: Arc<OnceLock<Weak<Self>>> = Arc::default();
+        let own = Arc::clone(&woken);
+        let own_sessions = OwnSessions::new(move |session| {
+            let mesh = own.get().and_then(Weak::upgrade);
+            mesh.is_some_and(|mesh| mesh.signal(Some(session)))
+        });
+        let pool = MeshPool::open(source, settings, own_sessions)?;
+        pool.run_now(Mesh::extend_leases_at_start)?;
         let to_wake = Arc::clone(&woken);
         let listener = pool.listen(settings.polling, move |session| {
             if let Some(mesh) = to_wake.get().and_then(Weak::upgrade) {
-                mesh.signal(session);
+                let _ = mesh.signal(session);
             }
         })?;
         let clock = pool.clock();
@@ -366,13 +372,16 @@ impl HubMesh {
         Ok(true)
     }
 
-    /// Wakes the calls of a session whose doorbell was written; of all sessions if it is not known which.
-    fn signal(&self, session: Option<SessionId>) {
+    /// Wakes the calls of a session that is to look; of all sessions if it is not known which. Returns whether there is one.
+    fn signal(&self, session: Option<SessionId>) -> bool {
+        let mut found = false;
         for candidate in self.sessions().values() {
             if session.is_none() || candidate.id() == session {
                 candidate.signal();
+                found = true;
             }
         }
+        found
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<Speaker, Arc<HubSession>>> {

@@ -124,7 +124,7 @@ pub(super) async fn call(
     }
     let mut response = (status, axum::Json(result)).into_response();
     if !reads {
-        // The program waits for a snapshot that includes the call.
+        // The hooks of the session wait for a snapshot that includes the call.
         let finished = HeaderValue::from(session.finish_call());
         response.headers_mut().insert(FINISHED_CALLS, finished);
     }
@@ -216,18 +216,33 @@ async fn run_once(
             .with_mesh(|mesh| mesh.find_earlier_call(keyed_caller, (key, hash)));
         found.await
     };
-    let mut found = find().await?;
+    let mut found = EarlierCall::None;
     for _ in 0..ATTEMPTS_MAX {
-        if found != EarlierCall::None {
-            break;
-        }
         let arguments = body.arguments_in_time(tool);
-        match run_marked(caller, tool, arguments, &keyed).await {
-            Some(answer) => return Ok(answer),
-            // Another hub has carried it out meanwhile, or it may have been stored when the database server went away.
-            None => found = find().await.map_err(ApiError::of_unknown_outcome)?,
+        let attempt = run_marked(caller, tool, arguments, &keyed).await;
+        // Most calls are no repetition, so it is looked only after an attempt that stored nothing. The call may also have been
+        // stored when the database server went away.
+        found = match &attempt {
+            Attempt::Recorded(..) => EarlierCall::None,
+            Attempt::Unrecorded(..) => find().await?,
+            Attempt::Unknown => find().await.map_err(ApiError::of_unknown_outcome)?,
+        };
+        match attempt {
+            Attempt::Recorded(answer) => return Ok(answer),
+            Attempt::Unrecorded(answer) if found == EarlierCall::None => return Ok(answer),
+            _ if found != EarlierCall::None => break,
+            _ => {}
         }
     }
+    repeated_answer(caller, &body, found).await
+}
+
+/// Returns the answer to a call that is not carried out now, by what is known of the earlier one.
+async fn repeated_answer(
+    caller: &Caller,
+    body: &CallBody,
+    found: EarlierCall,
+) -> std::result::Result<(StatusCode, Value), ApiError> {
     match found {
         EarlierCall::Completed { status, response } => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
@@ -235,7 +250,7 @@ async fn run_once(
             Ok((status, body))
         }
         EarlierCall::Stored { questions } if !questions.is_empty() => {
-            Ok(await_questions(caller, &body, &questions).await)
+            Ok(await_questions(caller, body, &questions).await)
         }
         EarlierCall::Stored { .. } => Err(ApiError::new(
             StatusCode::CONFLICT,
@@ -267,15 +282,24 @@ fn lost_commits() -> Error {
     Fault::new(FaultKind::OutcomeUnknown, problem, "").into()
 }
 
+/// What became of one attempt to carry a call out.
+enum Attempt {
+    /// A transaction has recorded its key; its status and body.
+    Recorded((StatusCode, Value)),
+    /// It has changed nothing; its status and body.
+    Unrecorded((StatusCode, Value)),
+    /// It was carried out before, or it is not known whether it is stored.
+    Unknown,
+}
+
 /// Runs a call whose first transaction records its idempotency key, and stores its result. It goes on if the client vanishes,
-/// unless it waits: then its wait ends, and what it asked stays. Returns `None` if another hub has carried it out, or if it
-/// is not known whether it is stored.
+/// unless it waits: then its wait ends, and what it asked stays.
 async fn run_marked(
     caller: &Caller,
     tool: &'static ToolEntry,
     arguments: JsonObject,
     keyed: &Arc<KeyedCall>,
-) -> Option<(StatusCode, Value)> {
+) -> Attempt {
     let marked = caller.marked(&keyed.key, keyed.hash);
     if tool.name == "ask_peer" {
         return finish(&marked, tool, arguments, keyed).await;
@@ -284,37 +308,48 @@ async fn run_marked(
     let running = tokio::spawn(async move { finish(&marked, tool, arguments, &keyed).await });
     running
         .await
-        .unwrap_or_else(|_| Some(ApiError::internal().into_parts()))
+        .unwrap_or_else(|_| Attempt::Recorded(ApiError::internal().into_parts()))
 }
 
 async fn finish(
     caller: &Caller,
     tool: &ToolEntry,
     arguments: JsonObject,
-    keyed: &KeyedCall,
-) -> Option<(StatusCode, Value)> {
+    keyed: &Arc<KeyedCall>,
+) -> Attempt {
     let outcome = outcome_of(caller, tool, arguments).await;
     match &outcome {
-        Err(Error::Refused(Refusal::CarriedOutBefore)) => return None,
-        Err(Error::Fault(fault)) if fault.kind == FaultKind::OutcomeUnknown => return None,
+        Err(Error::Refused(Refusal::CarriedOutBefore)) => return Attempt::Unknown,
+        Err(Error::Fault(fault)) if fault.kind == FaultKind::OutcomeUnknown => {
+            return Attempt::Unknown;
+        }
         _ => {}
     }
-    let (status, body) = answer_of(outcome);
-    let key = &keyed.key;
+    let answer = answer_of(outcome);
+    if !caller.is_recorded() {
+        return Attempt::Unrecorded(answer);
+    }
     // After a fault it is not known whether the commit took effect.
-    if !status.is_server_error() {
-        let (mesh, keyed_caller) = (Arc::clone(caller.mesh()), caller.keyed_caller());
-        let text = body.to_string();
+    if !answer.0.is_server_error() {
+        store_result(caller, keyed, &answer);
+    }
+    Attempt::Recorded(answer)
+}
+
+/// Stores the result of a call for its repetition, which waits until it is stored; the client of this one does not.
+fn store_result(caller: &Caller, keyed: &Arc<KeyedCall>, (status, body): &(StatusCode, Value)) {
+    let (mesh, keyed_caller) = (Arc::clone(caller.mesh()), caller.keyed_caller());
+    let (keyed, status, text) = (Arc::clone(keyed), status.as_u16(), body.to_string());
+    tokio::spawn(async move {
         let stored =
-            mesh.with_mesh(|mesh| mesh.complete_call(keyed_caller, key, (status.as_u16(), &text)));
+            mesh.with_mesh(|mesh| mesh.complete_call(keyed_caller, &keyed.key, (status, &text)));
         // It has been carried out, so its client gets the result also if that cannot be stored.
         if let Err(error) = stored.await {
             log(&format!(
                 "a result was not stored for its Idempotency-Key: {error}"
             ));
         }
-    }
-    Some((status, body))
+    });
 }
 
 /// Waits for the questions that an earlier call asked.

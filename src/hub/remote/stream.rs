@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -26,6 +27,9 @@ use crate::platform::id::SessionId;
 const COMMENT_INTERVAL: Duration = Duration::from_secs(10);
 /// The shortest time between two looks without a signal.
 const RECHECK_INTERVAL_MIN: Duration = Duration::from_millis(10);
+/// How long the end of a call is left to what follows: most often another call, and each look at the session takes the time of
+/// several queries. A hook waits for the look.
+const ENDED_CALL_PAUSE: Duration = Duration::from_millis(5);
 /// How long a change is left to a waiting call, which most often takes what it announces.
 const WAITING_CALL_GRACE: Duration = Duration::from_millis(200);
 
@@ -61,8 +65,8 @@ struct Listener {
     session: CallerSession,
     signals: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
-    /// The snapshot that was sent last; the same is not sent again.
-    sent: Option<(Value, u64)>,
+    /// The hash of the snapshot that was sent last, and how many calls it includes; the same is not sent again.
+    sent: Option<([u8; 32], u64)>,
     /// Why its person was last said to be needed.
     alert: Option<PersonAlert>,
     /// When the wake and the claim queues of the session are looked at again, without a signal.
@@ -108,6 +112,14 @@ impl Listener {
                 _ = self.stopping.wait_for(|stopping| *stopping) => return None,
                 () = tokio::time::sleep_until(until) => true,
             };
+            let sent_calls = self.sent_calls();
+            if !is_quiet && sent_calls.is_some_and(|calls| calls != self.session.finished_calls()) {
+                tokio::select! {
+                    () = tokio::time::sleep(ENDED_CALL_PAUSE) => {}
+                    _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+                }
+                self.signals.borrow_and_update();
+            }
             if !self.session.is_newest_stream(self.number) {
                 return None;
             }
@@ -131,14 +143,18 @@ impl Listener {
         } else {
             self.grace_ends = None;
         }
-        let sent_calls = self.sent.as_ref().map(|(_, calls)| *calls);
-        if !is_left_to_call || sent_calls != Some(self.session.finished_calls()) {
+        if !is_left_to_call || self.sent_calls() != Some(self.session.finished_calls()) {
             self.push_snapshot().await?;
         }
         if is_left_to_call {
             return Ok(());
         }
         self.push_wake().await
+    }
+
+    /// Returns how many calls the snapshot includes that was sent last.
+    fn sent_calls(&self) -> Option<u64> {
+        self.sent.as_ref().map(|(_, calls)| *calls)
     }
 
     async fn push_snapshot(&mut self) -> Result<()> {
@@ -158,16 +174,17 @@ impl Listener {
             call.mesh.session_snapshot(&call.me)
         });
         let snapshot = snapshot.await?;
-        let snapshot = serde_json::to_value(snapshot).expect("a snapshot can be written as JSON");
-        let current = (snapshot, calls);
-        if self.sent.as_ref() != Some(&current) {
+        let snapshot = serde_json::to_string(&snapshot).expect("a snapshot can be written as JSON");
+        let current = (Sha256::digest(&snapshot).into(), calls);
+        if self.sent != Some(current) {
             let now = mesh.now();
             let clock = SnapshotClock {
                 wall_ms: now.wall_ms,
                 monotonic_ms: now.monotonic_ms,
                 boot: now.boot.to_string(),
             };
-            let data = json!({ "clock": clock, "calls": calls, "snapshot": current.0 });
+            let clock = json!(clock);
+            let data = format!(r#"{{"clock":{clock},"calls":{calls},"snapshot":{snapshot}}}"#);
             self.push_frame("snapshot", &data);
             self.sent = Some(current);
         }
@@ -228,7 +245,7 @@ impl Listener {
         self.alert = alert;
     }
 
-    fn push_frame(&mut self, event: &str, data: &Value) {
+    fn push_frame(&mut self, event: &str, data: &impl std::fmt::Display) {
         let frame = format!("event: {event}\ndata: {data}\n\n");
         self.frames.push_back(frame.into());
     }

@@ -108,6 +108,9 @@ impl Mesh {
     /// Stores a message. Only a command or an alert wakes its recipients.
     pub fn post(&mut self, me: &SessionHandle, draft: &MessageDraft) -> Result<PostOutcome> {
         check_draft(me, draft)?;
+        if let Recipient::Peer(address) = draft.to {
+            self.expect(|tx| drop(tx.find_peer_by_name(address.name())));
+        }
         let (id, recipients, is_sweep_due) = self.write(|write| {
             let (id, recipients) = post(write, me, draft)?;
             Ok((id, recipients, retention::is_sweep_due(write.read())?))

@@ -64,10 +64,16 @@ impl Mesh {
         )?;
         // Before the transaction, so that nobody waits for the lock while files are read.
         let head = me.project.as_deref().and_then(commit_of_folder);
+        self.expect(|tx| drop(tx.question(reply.question)));
         self.write(|write| {
             let question = write.tx.question(reply.question)?;
             let question = question.ok_or_else(|| Refusal::UnknownQuestion {
                 id: reply.question.to_string(),
+            })?;
+            write.tx.expect(|tx| {
+                drop(tx.peer(question.asker));
+                drop(tx.sessions_waiting_for_question(question.id, None));
+                drop(tx.peer(me.peer));
             })?;
             check_may_answer(write, me, &question)?;
             let asker = write.tx.peer(question.asker)?;

@@ -15,7 +15,7 @@ use crate::mesh::question::withdraw::withdraw;
 use crate::mesh::retention;
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::policy::hold_question;
-use crate::mesh::wake::throttle::throttled_for_asker;
+use crate::mesh::wake::throttle::{PAUSED_UNTIL_KEY, held_for_asker, person_throttle};
 use crate::model::peer::Address;
 use crate::model::question::DEPTH_MAX;
 use crate::model::throttle::{PersonAlert, Throttled};
@@ -107,6 +107,9 @@ impl Mesh {
         if let Some(context) = draft.context {
             check_text("context", context, 0, false)?;
         }
+        for address in to {
+            self.expect(|tx| drop(tx.find_peer_by_name(address.name())));
+        }
         let (outcome, is_sweep_due) = self.write(|write| {
             let mut asked: Vec<AskedQuestion> = Vec::new();
             for address in to {
@@ -161,8 +164,15 @@ fn create_question(
     peer: &Peer,
     draft: &QuestionDraft,
 ) -> Result<AskedQuestion> {
-    let (id, joined) = insert_or_join(write, me, peer, draft)?;
+    write.tx.expect(|tx| {
+        drop(tx.live_sessions_at(peer.id));
+        drop(tx.meta(PAUSED_UNTIL_KEY));
+        drop(tx.max_delivered_depth(me.session));
+        drop(tx.find_identical_open_question(&new_question(me, peer, draft, 0)));
+    })?;
     let session = find_live_session_recording_deaths(write, peer)?;
+    let throttle = person_throttle(write.read(), peer.quiet_until_ms)?;
+    let (id, joined) = insert_or_join(write, me, peer, draft)?;
     let askable = session
         .as_ref()
         .is_some_and(|session| write.is_askable(session));
@@ -171,9 +181,13 @@ fn create_question(
     } else {
         askable_peers_in_project(write.read(), me, peer)?
     };
-    let held_reason = write.tx.question(id)?.and_then(|question| question.held);
+    let held_reason = if joined {
+        write.tx.question(id)?.and_then(|question| question.held)
+    } else {
+        None
+    };
     let held = match session.as_ref().filter(|_| askable) {
-        Some(session) => throttled_for_asker(write.read(), peer, session, held_reason.as_deref())?,
+        Some(session) => held_for_asker(write.read(), session, (throttle, held_reason.as_deref()))?,
         None => None,
     };
     if let Some(held) = held {

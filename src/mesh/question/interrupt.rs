@@ -49,6 +49,11 @@ impl Mesh {
         reason: &InterruptReason,
     ) -> Result<Option<Interruption>> {
         self.write(|write| {
+            write.tx.expect(|tx| {
+                drop(tx.has_pending_questions(me.peer));
+                drop(tx.pending_questions(me.peer, me.session));
+                drop(tx.newest_wait(me.session));
+            })?;
             let all = questions_at(write.read(), me, me.peer, None)?;
             let pending = write.tx.pending_questions(me.peer, me.session)?;
             let urgent: Vec<QuestionId> =
@@ -175,6 +180,11 @@ pub(in crate::mesh) fn is_interrupt_due(
     me: &SessionHandle,
     wait: WaitId,
 ) -> Result<bool> {
+    read.tx.expect(|tx| {
+        drop(tx.has_pending_questions(me.peer));
+        drop(tx.pending_questions(me.peer, me.session));
+        drop(tx.newest_wait(me.session));
+    })?;
     Ok(read.tx.has_pending_questions(me.peer)?
         && !questions_due_to_interrupt(
             read,

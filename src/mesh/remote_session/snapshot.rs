@@ -9,7 +9,7 @@ use crate::mesh::message::list::{UnmentionedMail, unmentioned_mail};
 use crate::mesh::peer::directory::PeerScope;
 use crate::mesh::question::inbox::{Inbox, inbox};
 use crate::mesh::session::SessionHandle;
-use crate::mesh::wake::throttle::throttle_of;
+use crate::mesh::wake::throttle::{PAUSED_UNTIL_KEY, throttle_of};
 use crate::model::throttle::Throttle;
 use crate::model::{Activity, ClaimMode, ClaimState, PeerKind, Refusal, Result};
 use crate::platform::host_path::HostPath;
@@ -63,6 +63,15 @@ impl Mesh {
     /// Returns the state of a session on another host; refuses one that has ended.
     pub fn session_snapshot(&mut self, me: &SessionHandle) -> Result<SessionSnapshot> {
         self.read(|read| {
+            read.tx.expect(|tx| {
+                drop(tx.session(me.session));
+                drop(tx.peer(me.peer));
+                drop(tx.pending_flags(me.peer, me.session));
+                drop(tx.count_unread(me.peer, &[]));
+                drop(tx.has_closed_deliveries(me.session));
+                drop(tx.meta(PAUSED_UNTIL_KEY));
+                drop(tx.applied_verb(me.session));
+            })?;
             let session = read.tx.session(me.session)?;
             let session = session.filter(|session| session.ended_at_ms.is_none());
             let (Some(session), Some(peer)) = (session, read.tx.peer(me.peer)?) else {

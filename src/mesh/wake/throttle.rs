@@ -70,7 +70,17 @@ pub(in crate::mesh) fn throttled_for_asker(
     session: &Session,
     held_reason: Option<&str>,
 ) -> Result<Option<Throttled>> {
-    let held = person_throttle(read, peer.quiet_until_ms)?.throttled(read.tx.now.wall_ms);
+    let throttle = person_throttle(read, peer.quiet_until_ms)?;
+    held_for_asker(read, session, (throttle, held_reason))
+}
+
+/// Returns the same where the throttles of persons are known.
+pub(in crate::mesh) fn held_for_asker(
+    read: ReadContext,
+    session: &Session,
+    (throttle, held_reason): (Throttle, Option<&str>),
+) -> Result<Option<Throttled>> {
+    let held = throttle.throttled(read.tx.now.wall_ms);
     let spent = held_reason == Some(ThrottleReason::WakeBudget.as_str());
     let spent = spent.then(|| Throttled::spent(session.posted_turns));
     unless_waiting(read, session, held.or(spent))
@@ -122,7 +132,10 @@ fn unless_waiting(
 }
 
 /// Returns the throttles that persons have set, without a wake budget.
-fn person_throttle(read: ReadContext, quiet_until_ms: Option<i64>) -> Result<Throttle> {
+pub(in crate::mesh) fn person_throttle(
+    read: ReadContext,
+    quiet_until_ms: Option<i64>,
+) -> Result<Throttle> {
     Ok(Throttle {
         paused_until_ms: paused_until(read)?,
         quiet_until_ms,

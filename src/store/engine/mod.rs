@@ -18,6 +18,7 @@
 )]
 
 pub(super) mod error;
+mod expected;
 mod params;
 #[cfg(feature = "postgres")]
 pub(super) mod postgres;
@@ -27,6 +28,7 @@ mod statement;
 mod transaction;
 
 pub(super) use error::{EngineError, OptionalExtension, Result};
+pub(super) use expected::{ExpectedQuery, QueryRecorder};
 pub(super) use params::Params;
 pub(super) use row::Row;
 pub(super) use served::{Access, ServedDatabase, WriteFacts};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::Result;
+use super::expected::ExpectedQuery;
 use super::params::Values;
 use super::row::ServedRow;
 use crate::platform::Moment;
@@ -44,8 +45,9 @@ pub(in crate::store) struct WriteFacts {
 
 /// A connection to a mesh on a database server.
 pub(in crate::store) trait ServedDatabase: Debug + Send {
-    /// Begins a transaction, on a new connection if the last one was lost.
-    fn begin(&mut self, access: Access) -> Result<Begun<'_>>;
+    /// Begins a transaction, on a new connection if the last one was lost. A write asks the expected queries with its first
+    /// message.
+    fn begin(&mut self, access: Access, expected: Vec<ExpectedQuery>) -> Result<Begun<'_>>;
 
     /// Notes that the server is away, or stores nothing.
     fn note_outage(&self);
@@ -95,6 +97,9 @@ pub(in crate::store) trait ServedTransaction: Debug {
 
     /// Runs statements without values, as `run` does.
     fn execute_batch(&self, sql: &str) -> Result<()>;
+
+    /// Asks queries together, whose rows are wanted soon. What the transaction changes before that makes them worthless.
+    fn expect(&self, queries: Vec<ExpectedQuery>) -> Result<()>;
 
     /// Commits, and wakes sessions as a part of that.
     fn commit(self: Box<Self>, wake: &[String]) -> Result<()>;

@@ -6,14 +6,16 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join4;
+use futures_util::future::join5;
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::super::error::{EngineError, Result};
+use super::super::expected::ExpectedQuery;
 use super::super::served::WriteFacts;
 use super::clock::DatabaseClock;
 use super::dialect::translate;
+use super::expected::{AnsweredQuery, PreparedQuery, answered, ask_together};
 use super::failure::{busy, connect_failure, failure, is_connection_lost, unusable};
 use super::link;
 use super::listen::ChangeCounter;
@@ -21,6 +23,7 @@ use super::location::PostgresLocation;
 use super::runtime::ConnectionRuntime;
 use super::schema::{LOCK_CLASS, MeshSchema, enter};
 use super::tls;
+use super::values::expected_values;
 use crate::platform::clock::monotonic_ms;
 use crate::platform::{Fault, FaultKind};
 
@@ -48,6 +51,17 @@ pub(super) struct PreparedStatement {
     /// Whether it only reads.
     pub(super) is_query: bool,
 }
+
+/// A write that has begun.
+pub(super) struct BegunWrite {
+    /// The time of the server.
+    pub(super) wall_ms: i64,
+    pub(super) facts: WriteFacts,
+    pub(super) answered: Vec<AnsweredQuery>,
+}
+
+/// The answer to the first message of a write: its facts, and the expected queries.
+type FirstAnswer = std::result::Result<Option<(Row, Vec<AnsweredQuery>)>, tokio_postgres::Error>;
 
 /// A connection.
 pub(in crate::store) struct PostgresConnection {
@@ -180,16 +194,20 @@ impl PostgresConnection {
     }
 
     /// Begins a write: when this returns, no other program writes to the mesh. Returns the time of the server, and its facts.
-    pub(super) fn begin_write(&mut self, lock_timeout: Duration) -> Result<(i64, WriteFacts)> {
+    pub(super) fn begin_write(
+        &mut self,
+        lock_timeout: Duration,
+        expected: &[ExpectedQuery],
+    ) -> Result<BegunWrite> {
         self.reconnect_if_lost()?;
-        let begun = match self.try_begin_write(lock_timeout)? {
+        let begun = match self.try_begin_write(lock_timeout, expected)? {
             Err(error) if is_connection_lost(&error) => {
                 self.reconnect()?;
-                self.try_begin_write(lock_timeout)?
+                self.try_begin_write(lock_timeout, expected)?
             }
             begun => begun,
         };
-        let found = match begun {
+        let (found, answered) = match begun {
             Ok(Some(found)) => found,
             Ok(None) => {
                 self.roll_back();
@@ -211,14 +229,32 @@ impl PostgresConnection {
             has_wake_due: found.try_get("has_wake_due").map_err(value)?,
         };
         self.clock.adjust(wall_ms);
-        Ok((wall_ms, facts))
+        Ok(BegunWrite {
+            wall_ms,
+            facts,
+            answered,
+        })
+    }
+
+    /// Returns the expected queries, ready to be asked.
+    pub(super) fn prepare_expected(
+        &self,
+        expected: &[ExpectedQuery],
+    ) -> Result<Vec<PreparedQuery>> {
+        let prepare = |query: &ExpectedQuery| {
+            let statement = self.prepared(&query.sql)?;
+            let values = expected_values(query, &statement.names)?;
+            Ok(PreparedQuery { statement, values })
+        };
+        expected.iter().map(prepare).collect()
     }
 
     /// Sends the beginning of a write in one message. Returns `None` if others have the lock and are not waited for.
     fn try_begin_write(
         &mut self,
         lock_timeout: Duration,
-    ) -> Result<std::result::Result<Option<Row>, tokio_postgres::Error>> {
+        expected: &[ExpectedQuery],
+    ) -> Result<FirstAnswer> {
         let timeout_ms = lock_timeout.as_millis().clamp(1, LOCK_TIMEOUT_MS_MAX);
         let wanted = (!lock_timeout.is_zero()).then_some(timeout_ms);
         let key = self.mesh.lock_key;
@@ -231,6 +267,7 @@ impl PostgresConnection {
             .filter(|wanted| self.lock_timeout_ms.get() != Some(*wanted))
             .map(|timeout_ms| format!("SET lock_timeout = {timeout_ms}"));
         let client = Arc::clone(&self.client);
+        let expected = self.prepare_expected(expected)?;
         let outcome = self.wait(async {
             let set = async {
                 match &set {
@@ -238,23 +275,24 @@ impl PostgresConnection {
                     None => Ok(()),
                 }
             };
-            let (set, begin, lock, facts) = join4(
+            let (set, begin, lock, facts, rows) = join5(
                 set,
                 client.batch_execute("BEGIN"),
                 client.query_one(&lock.statement, &[]),
                 client.query_one(&facts.statement, &[]),
+                ask_together(&client, &expected),
             )
             .await;
             set?;
             begin?;
             let is_locked = lock?.try_get::<_, bool>(0)?;
-            let facts = facts?;
-            Ok(is_locked.then_some(facts))
+            let (facts, rows) = (facts?, rows?);
+            Ok(is_locked.then_some((facts, rows)))
         });
         if outcome.is_ok() && wanted.is_some() {
             self.lock_timeout_ms.set(wanted);
         }
-        Ok(outcome)
+        Ok(outcome.map(|found| found.map(|(facts, rows)| (facts, answered(expected, rows)))))
     }
 
     fn roll_back(&self) {

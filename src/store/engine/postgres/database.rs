@@ -1,25 +1,30 @@
 //! What a store asks of a connection to the server: transactions, versions, sizes.
 use super::super::error::Result;
+use super::super::expected::ExpectedQuery;
 use super::super::served::{Access, Begun, ServedDatabase};
 use super::connection::PostgresConnection;
 use super::transaction::PostgresTransaction;
 use crate::platform::Clock;
 
 impl ServedDatabase for PostgresConnection {
-    fn begin(&mut self, access: Access) -> Result<Begun<'_>> {
-        let (now, facts) = match access {
+    fn begin(&mut self, access: Access, expected: Vec<ExpectedQuery>) -> Result<Begun<'_>> {
+        let (now, facts, answered) = match access {
             Access::Write { lock_timeout } => {
-                let (wall_ms, facts) = self.begin_write(lock_timeout)?;
-                (self.clock.moment(wall_ms), Some(facts))
+                let begun = self.begin_write(lock_timeout, &expected)?;
+                (
+                    self.clock.moment(begun.wall_ms),
+                    Some(begun.facts),
+                    begun.answered,
+                )
             }
             Access::Read => {
                 self.look_after_idle()?;
-                (self.clock.now(), None)
+                (self.clock.now(), None, Vec::new())
             }
         };
         let outage_since_ms = self.clock.outage_since_ms();
         let is_write = matches!(access, Access::Write { .. });
-        let transaction = PostgresTransaction::new(self, is_write, now.wall_ms);
+        let transaction = PostgresTransaction::new(self, is_write, (now.wall_ms, answered));
         Ok(Begun {
             transaction: Box::new(transaction),
             now,

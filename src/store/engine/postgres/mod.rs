@@ -16,6 +16,7 @@ mod clock;
 mod connection;
 mod database;
 mod dialect;
+mod expected;
 mod failure;
 mod inspect;
 mod link;

@@ -1,27 +1,37 @@
 //! A transaction on the server.
+//!
+//! The commit of a write ends its lock before the server has written it to the disk: the next write of the mesh need not wait
+//! for that. Behind the commit the same message has one more transaction, an empty message in the log of the server, whose
+//! commit waits for the disk, and for a synchronous standby, as the server is configured. The log is one sequence, so the
+//! change before it is durable then, with all changes that it has seen. Only after that the write returns.
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::future::{join, join_all};
-use tokio_postgres::types::ToSql;
+use futures_util::future::{join, join_all, join3};
 use tokio_postgres::{Error, Row};
 
 use super::super::error::Result;
+use super::super::expected::ExpectedQuery;
 use super::super::params::Values;
 use super::super::row::ServedRow;
 use super::super::served::{ServedRows, ServedTransaction};
 use super::connection::{PostgresConnection, PreparedStatement};
+use super::expected::{AnsweredQuery, answered, ask_together, find_rows};
 use super::failure::{failure, is_connection_lost, lost_commit};
-use super::values::{ReceivedValue, SentValue, sent_values};
+use super::values::{ReceivedValue, SentValue, references, sent_values};
 
 /// How many statements wait for the next one that is read. `join_all` polls no more than thirty futures in their order.
 const PENDING_MAX: usize = 24;
 /// How many rows of a long result are fetched at once.
 const CHUNK_ROWS: usize = 500;
 const MARK_SQL: &str = "UPDATE commit_mark SET commits = commits + 1, wall_ms = ?1";
+/// What a commit is made with that others need not wait for.
+const COMMIT_UNFLUSHED: &str = "SET LOCAL synchronous_commit TO off; COMMIT";
+/// Waits until everything that was committed before is durable.
+const FLUSH: &str = "BEGIN; SELECT pg_logical_emit_message(true, 'claude-mesh', ''); COMMIT";
 /// A payload of NOTIFY has less than 8000 bytes.
 const PAYLOAD_BYTES_MAX: usize = 7_900;
 
@@ -38,6 +48,8 @@ pub(super) struct PostgresTransaction<'a> {
     /// How many cursors it has.
     cursors: Cell<u32>,
     wall_ms: i64,
+    /// Queries that are answered, and that nothing has changed since.
+    answered: RefCell<Vec<AnsweredQuery>>,
 }
 
 impl fmt::Debug for PostgresTransaction<'_> {
@@ -49,7 +61,11 @@ impl fmt::Debug for PostgresTransaction<'_> {
 }
 
 impl<'a> PostgresTransaction<'a> {
-    pub(super) fn new(connection: &'a PostgresConnection, is_write: bool, wall_ms: i64) -> Self {
+    pub(super) fn new(
+        connection: &'a PostgresConnection,
+        is_write: bool,
+        (wall_ms, answered): (i64, Vec<AnsweredQuery>),
+    ) -> Self {
         let transaction = Self {
             connection,
             pending: RefCell::default(),
@@ -58,11 +74,18 @@ impl<'a> PostgresTransaction<'a> {
             is_over: Cell::default(),
             cursors: Cell::default(),
             wall_ms,
+            answered: RefCell::new(answered),
         };
         if !is_write {
             transaction.add_batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".into());
         }
         transaction
+    }
+
+    /// Records that something is changed.
+    fn note_change(&self) {
+        self.has_changes.set(true);
+        self.answered.borrow_mut().clear();
     }
 
     /// Adds statements that are sent with the next one that is read.
@@ -130,7 +153,7 @@ impl<'a> PostgresTransaction<'a> {
         for payload in payloads {
             let _ = write!(sql, "NOTIFY {channel}, '{payload}'; ");
         }
-        sql + "COMMIT"
+        sql + COMMIT_UNFLUSHED
     }
 
     /// Sends the end of a transaction that changed nothing or is undone. Nobody waits for the answer.
@@ -170,13 +193,6 @@ impl ServedRows for Chunks<'_> {
     }
 }
 
-fn references(values: &[SentValue]) -> Vec<&(dyn ToSql + Sync)> {
-    values
-        .iter()
-        .map(|value| value as &(dyn ToSql + Sync))
-        .collect()
-}
-
 impl ServedTransaction for PostgresTransaction<'_> {
     fn columns(&self, sql: &str) -> Result<Arc<[String]>> {
         Ok(Arc::clone(&self.connection.prepared(sql)?.columns))
@@ -185,7 +201,10 @@ impl ServedTransaction for PostgresTransaction<'_> {
     fn query(&self, sql: &str, values: Values<'_>) -> Result<Vec<ServedRow>> {
         let (prepared, values) = self.prepare(sql, &values)?;
         if !prepared.is_query {
-            self.has_changes.set(true);
+            self.note_change();
+        }
+        if let Some(rows) = find_rows(&self.answered.borrow(), &prepared, &values) {
+            return self.received(rows, &prepared.columns);
         }
         let client = &self.connection.client;
         let rows = self.send(async {
@@ -217,9 +236,16 @@ impl ServedTransaction for PostgresTransaction<'_> {
         }))
     }
 
+    fn expect(&self, queries: Vec<ExpectedQuery>) -> Result<()> {
+        let queries = self.connection.prepare_expected(&queries)?;
+        let rows = self.send(ask_together(&self.connection.client, &queries))?;
+        *self.answered.borrow_mut() = answered(queries, rows);
+        Ok(())
+    }
+
     fn execute(&self, sql: &str, values: Values<'_>) -> Result<usize> {
         let (prepared, values) = self.prepare(sql, &values)?;
-        self.has_changes.set(true);
+        self.note_change();
         let client = &self.connection.client;
         let changed = self.send(async {
             client
@@ -231,7 +257,7 @@ impl ServedTransaction for PostgresTransaction<'_> {
 
     fn run(&self, sql: &str, values: Values<'_>) -> Result<()> {
         let (prepared, values) = self.prepare(sql, &values)?;
-        self.has_changes.set(true);
+        self.note_change();
         let client = Arc::clone(&self.connection.client);
         self.pending.borrow_mut().push(Box::pin(async move {
             client
@@ -245,6 +271,7 @@ impl ServedTransaction for PostgresTransaction<'_> {
     }
 
     fn execute_batch(&self, sql: &str) -> Result<()> {
+        self.answered.borrow_mut().clear();
         self.add_batch(sql.to_owned());
         Ok(())
     }
@@ -261,9 +288,11 @@ impl ServedTransaction for PostgresTransaction<'_> {
         let client = &self.connection.client;
         let is_sent = !client.is_closed();
         let sql = self.commit_sql(wake);
-        let (before, last) = self
-            .connection
-            .wait(join(join_all(pending), client.batch_execute(&sql)));
+        let (before, last, flushed) = self.connection.wait(join3(
+            join_all(pending),
+            client.batch_execute(&sql),
+            client.batch_execute(FLUSH),
+        ));
         let before = before
             .into_iter()
             .collect::<std::result::Result<Vec<_>, _>>();
@@ -274,7 +303,8 @@ impl ServedTransaction for PostgresTransaction<'_> {
         let failed = match (before, last) {
             (Err(error), _) => Some((is_undone(&error, false), error)),
             (Ok(_), Err(error)) => Some((is_undone(&error, true), error)),
-            (Ok(_), Ok(())) => None,
+            // It is committed, but may get lost.
+            (Ok(_), Ok(())) => flushed.err().map(|error| (false, error)),
         };
         if let Some((is_undone, error)) = failed {
             if is_connection_lost(&error) {

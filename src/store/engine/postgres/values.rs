@@ -1,15 +1,16 @@
 //! Converts values between the types of rusqlite and those of PostgreSQL.
-use rusqlite::types::{ToSqlOutput, Value};
+use rusqlite::types::Value;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use super::super::error::{EngineError, Result};
+use super::super::error::Result;
+use super::super::expected::{ExpectedQuery, owned_value};
 use super::super::params::Values;
 
 type BoxedError = Box<dyn std::error::Error + Sync + Send>;
 
 /// A value of a statement; it is sent as the type that the server has found for its place.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct SentValue(Value);
 
 /// Returns the values of a statement in the order of their numbers. `names` are those of the statement, if it has names.
@@ -29,15 +30,32 @@ pub(super) fn sent_values(values: &Values<'_>, names: &[String]) -> Result<Vec<S
 }
 
 fn sent_value(value: &dyn rusqlite::types::ToSql) -> Result<SentValue> {
-    let value = match value.to_sql()? {
-        ToSqlOutput::Borrowed(value) => value.try_into().map_err(EngineError::from)?,
-        ToSqlOutput::Owned(value) => value,
-        other => {
-            let problem = format!("a value cannot be sent: {other:?}");
-            return Err(rusqlite::Error::ToSqlConversionFailure(problem.into()).into());
-        }
+    owned_value(value).map(SentValue)
+}
+
+/// Returns the values of an expected query in the order of their numbers.
+pub(super) fn expected_values(query: &ExpectedQuery, names: &[String]) -> Result<Vec<SentValue>> {
+    let values = &query.values;
+    let value_of = |name: &String| {
+        let value = values.iter().find(|(of, _)| of.as_ref() == Some(name));
+        let (_, value) =
+            value.ok_or_else(|| rusqlite::Error::InvalidParameterName(name.to_owned()))?;
+        Ok(SentValue(value.clone()))
     };
-    Ok(SentValue(value))
+    if values.iter().any(|(name, _)| name.is_some()) {
+        names.iter().map(value_of).collect()
+    } else {
+        let values = values.iter();
+        Ok(values.map(|(_, value)| SentValue(value.clone())).collect())
+    }
+}
+
+/// Returns values as they are sent.
+pub(super) fn references(values: &[SentValue]) -> Vec<&(dyn ToSql + Sync)> {
+    values
+        .iter()
+        .map(|value| value as &(dyn ToSql + Sync))
+        .collect()
 }
 
 impl ToSql for SentValue {
