@@ -16,7 +16,7 @@ fn inspect_finds_no_problem_after_install() {
         home.install(scope);
         assert_eq!(home.findings(Severity::Problem), []);
         assert_eq!(home.findings(Severity::Note), []);
-        assert_eq!(home.findings(Severity::Ok).len(), 3);
+        assert_eq!(home.findings(Severity::Ok).len(), 4);
     }
 }
 

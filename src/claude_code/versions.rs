@@ -1,7 +1,15 @@
-//! Says which versions of Claude Code have the inbox by which an idle session is woken.
+//! Says which versions of Claude Code have the inbox by which an idle session is woken, and which run mods as ours is written.
 
 /// The first version with an inbox.
 const INBOX_MIN_VERSION: [u32; 3] = [2, 1, 224];
+
+/// The first version whose mods were measured to work as the mod of claude-mesh needs it.
+const MODS_MIN_VERSION: [u32; 3] = [2, 1, 329];
+
+/// Returns whether Claude Code runs the mod of claude-mesh in this version.
+pub fn has_mods(version: &str) -> bool {
+    parse_version(version) >= Some(MODS_MIN_VERSION)
+}
 
 /// Returns whether Claude Code has an inbox in this version.
 pub fn has_inbox(version: &str) -> bool {

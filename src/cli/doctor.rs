@@ -2,7 +2,6 @@
 //!
 //! It changes nothing and creates no database. `setup::inspect` checks the entries in Claude Code's files.
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,6 @@ use owo_colors::OwoColorize;
 use serde_json::json;
 
 use super::install::{PROGRAMS, install_paths};
-use crate::claude_code;
 use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CliContext, CommandFolder, shown};
 #[cfg(feature = "remote")]
@@ -22,7 +20,7 @@ use crate::cli::error::Failure;
 use crate::cli::finding::{finding_from_fault, note, ok, problem};
 #[cfg(feature = "postgres")]
 use crate::cli::store_args::StoreArgs;
-use crate::cli::{doctor_hub, print, versions};
+use crate::cli::{doctor_claude_code, doctor_hub, print};
 use crate::mesh::{Mesh, PeerScope};
 use crate::model::{Activity, Error, Topic};
 use crate::platform::clock::{parse_rfc3339, rfc3339};
@@ -98,7 +96,8 @@ fn examine(settings: &Settings) -> Result<Vec<Finding>, Failure> {
     findings.extend(check_disabled(settings));
     findings.extend(check_misplaced_settings(settings));
     findings.extend(doctor_hub::check_untrusted_settings(settings));
-    findings.push(check_claude_code(settings, &paths));
+    findings.extend(doctor_claude_code::check(settings, &paths));
+    findings.extend(doctor_claude_code::check_forks(settings, &paths));
     findings.extend(check_project(settings));
     findings.extend(check_mesh(settings, &paths));
     #[cfg(feature = "remote")]
@@ -157,7 +156,7 @@ fn check_programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
             findings.push(problem(format!("{place} is missing"), fix));
             continue;
         }
-        let reported_version = program_version(&path, settings);
+        let reported_version = doctor_claude_code::program_version(&path, settings);
         findings.push(match reported_version.as_deref() {
             Some(reported_version) if reported_version == version => {
                 ok(format!("{name} {version} ({place})"))
@@ -173,12 +172,6 @@ fn check_programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
         });
     }
     findings
-}
-
-fn program_version(path: &Path, settings: &Settings) -> Option<String> {
-    let mut command = Command::new(path);
-    command.current_dir(&settings.working_directory);
-    versions::version(&mut command)
 }
 
 fn check_disabled(settings: &Settings) -> Option<Finding> {
@@ -199,33 +192,6 @@ fn check_misplaced_settings(settings: &Settings) -> Vec<Finding> {
         )
     };
     settings.misplaced.iter().map(to_finding).collect()
-}
-
-fn check_claude_code(settings: &Settings, paths: &InstallPaths) -> Finding {
-    let Some(path) = versions::claude(settings) else {
-        return note("Claude Code is not on PATH, so its version is unknown", "");
-    };
-    let place = shown(&path, &settings.home);
-    let Some(version) = program_version(&path, settings) else {
-        return note(
-            format!("{place} does not print its version"),
-            "claude doctor",
-        );
-    };
-    if setup::has_waiting_hook(paths) {
-        ok(format!("Claude Code {version} ({place})"))
-    } else if claude_code::has_inbox(&version) {
-        ok(format!(
-            "Claude Code {version} ({place}): its inbox wakes idle sessions"
-        ))
-    } else {
-        note(
-            format!(
-                "Claude Code {version} ({place}) has no inbox: an idle session sees a question only at its next prompt, unless a hook wakes it (`claude-mesh install --wake rewake`)"
-            ),
-            "claude update",
-        )
-    }
 }
 
 fn check_project(settings: &Settings) -> Vec<Finding> {

@@ -33,6 +33,7 @@ use crate::setup::{
   claude-mesh install                      for you, in every project
   claude-mesh install --confirm-answers    you see each answer to a peer before it is sent
   claude-mesh install --guard              no session edits a file that another has claimed, or runs git there
+  claude-mesh install --mod                also the mod: /mesh in Claude Code; 58 MB of memory for each session
   claude-mesh install --wake rewake        where Claude Code has no inbox (before 2.1.224, or turned off)
   claude-mesh install --project            for everyone with this repository: .mcp.json and .claude/settings.json
   claude-mesh install --client codex       for the Codex CLI: its own file; also gemini
@@ -48,6 +49,9 @@ pub(super) struct InstallArgs {
     /// Deny edits of a file that another session has claimed. Installing again without this option keeps it.
     #[arg(long)]
     guard: bool,
+    /// Install the mod, which runs inside Claude Code. Installing again without this option keeps it.
+    #[arg(long = "mod", conflicts_with_all = ["project", "local"])]
+    install_mod: bool,
     /// What wakes an idle session; without this option it stays unchanged.
     #[arg(long, value_name = "WAY")]
     wake: Option<WakeArg>,
@@ -57,7 +61,7 @@ pub(super) struct InstallArgs {
     client: Option<String>,
     /// Print the entry for another MCP client and the place of its file; write nothing. For `http` a key is created.
     #[arg(long, value_name = "CLIENT", value_parser = client_name_parser(),
-          conflicts_with_all = ["project", "local", "dry_run", "confirm_answers", "guard", "wake"])]
+          conflicts_with_all = ["project", "local", "dry_run", "confirm_answers", "guard", "install_mod", "wake"])]
     print: Option<String>,
     #[cfg(feature = "hub")]
     #[command(flatten)]
@@ -129,6 +133,7 @@ pub(super) fn install(args: &InstallArgs, json: bool) -> CommandResult {
     let options = InstallOptions {
         confirm_answers: args.confirm_answers,
         guard: args.guard,
+        install_mod: args.install_mod,
         wake: args.wake.map(|method| match method {
             WakeArg::Inbox => WakeMethod::Inbox,
             WakeArg::Rewake => WakeMethod::Rewake,
@@ -356,6 +361,7 @@ pub(super) fn install_paths(settings: &Settings) -> Result<InstallPaths, Failure
     let mut paths = InstallPaths::new(&settings.home, custom_config_dir, &folder)
         .in_project(&settings.working_directory);
     paths.search_path.clone_from(&settings.search_path);
+    paths.mesh_home.clone_from(&settings.mesh_home);
     Ok(paths)
 }
 
@@ -427,6 +433,11 @@ fn diff(change: &FileChange, path: &str) -> String {
     let diff = TextDiff::from_lines(&before, &after);
     let heads = [format!("--- {path}"), format!("+++ {path}")];
     let mut lines: Vec<String> = heads.iter().map(|head| head.bold().to_string()).collect();
+    if change.is_own_file() {
+        // A file of this program, which its user need not read to know what is changed.
+        let kept = if change.after.is_some() { 1..2 } else { 0..1 };
+        return lines[kept].join("\n") + "\n";
+    }
     for hunk in diff.unified_diff().context_radius(2).iter_hunks() {
         lines.push(hunk.header().cyan().to_string());
         for line in hunk.iter_changes() {

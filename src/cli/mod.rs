@@ -18,6 +18,7 @@ mod context;
 mod demo;
 mod desktop_notification;
 mod doctor;
+mod doctor_claude_code;
 mod doctor_hub;
 #[cfg(feature = "remote")]
 mod doctor_spool;

@@ -210,6 +210,7 @@ impl Member {
                 decline: false,
                 corrects: false,
                 force: false,
+                fork: None,
             },
         )
     }

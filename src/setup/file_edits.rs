@@ -3,11 +3,14 @@
 //! An entry of claude-mesh that is there is updated key by key, so that what its user has added (`timeout`, `env`,
 //! `alwaysLoad`) stays. Keys and lists that become empty by a removal are removed too. An empty `hooks` or `mcpServers` that
 //! was there before the install cannot be distinguished and is removed too, which means the same to Claude Code.
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use super::entries::{GUARD_PROGRAM, HookSets, WAITING_HOOK_PROGRAM};
 use super::json_items::ContainerKind;
 use super::json_text::JsonText;
+use super::mod_settings::{self, add_mod, drop_mod};
 use super::parse_error::ParseError;
 use super::permission_rules::{ALLOW_RULE, CONFIRM_RULE, add_rule, drop_rule, rules_path};
 use crate::claude_code::ServerEntry;
@@ -24,6 +27,17 @@ pub struct InstallOptions {
     pub wake: Option<WakeMethod>,
     /// Edits of files that another session has claimed are denied. A later install without it keeps the hook.
     pub guard: bool,
+    /// The mod is installed in Claude Code. A later install without it keeps it, and updates its files.
+    pub install_mod: bool,
+}
+
+/// What a settings file must hold.
+#[derive(Clone, Debug)]
+pub(crate) struct WantedSettings {
+    pub(crate) hooks: HookSets,
+    pub(crate) options: InstallOptions,
+    /// The folder of the mod, if it is or becomes installed.
+    pub(crate) mod_folder: Option<PathBuf>,
 }
 
 /// What wakes an idle session.
@@ -40,8 +54,8 @@ pub enum WakeMethod {
 pub(crate) enum Edit {
     /// Adds or updates the server entry.
     AddServer(ServerEntry),
-    /// Adds or updates hooks and permission rules.
-    AddSettings(HookSets, InstallOptions),
+    /// Adds or updates hooks, permission rules and the mod.
+    AddSettings(Box<WantedSettings>),
     /// Adds or updates the server entry of Gemini CLI.
     AddGeminiServer(Value),
     /// Adds or updates the server entry of the Codex CLI, which is this table.
@@ -50,8 +64,12 @@ pub(crate) enum Edit {
     DropServer,
     /// Removes the server entry of the Codex CLI.
     DropCodexServer,
-    /// Removes hooks and permission rules.
+    /// Removes hooks, permission rules and the mod.
     DropSettings,
+    /// Writes a file of the mod.
+    WriteFile(&'static str),
+    /// Removes a file of the mod, and its folders up to this one if they are empty then.
+    RemoveFile(PathBuf),
 }
 
 /// A file after an edit.
@@ -93,16 +111,19 @@ impl Edit {
 
     fn apply_to_json(&self, json: &mut JsonText) -> Result<(), ParseError> {
         match self {
-            Self::AddCodexServer(_) | Self::DropCodexServer => Ok(()),
             Self::AddGeminiServer(server) => add_gemini_server(json, server),
             Self::AddServer(server) => add_server(json, server),
-            Self::AddSettings(hooks, options) => add_settings(json, hooks, *options),
+            Self::AddSettings(wanted) => add_settings(json, wanted),
             Self::DropServer => {
                 let [servers, _] = server_path();
                 json.check_kind(&[servers], ContainerKind::Object)?;
                 json.prune(&server_path())
             }
             Self::DropSettings => drop_settings(json),
+            Self::AddCodexServer(_)
+            | Self::DropCodexServer
+            | Self::WriteFile(_)
+            | Self::RemoveFile(_) => Ok(()),
         }
     }
 
@@ -110,16 +131,17 @@ impl Edit {
     pub(crate) fn is_removal(&self) -> bool {
         matches!(
             self,
-            Self::DropServer | Self::DropSettings | Self::DropCodexServer
+            Self::DropServer | Self::DropSettings | Self::DropCodexServer | Self::RemoveFile(_)
         )
     }
 }
 
-fn add_settings(
-    json: &mut JsonText,
-    hooks: &HookSets,
-    options: InstallOptions,
-) -> Result<(), ParseError> {
+fn add_settings(json: &mut JsonText, wanted: &WantedSettings) -> Result<(), ParseError> {
+    let WantedSettings {
+        hooks,
+        options,
+        mod_folder,
+    } = wanted;
     check_settings(json, hooks.always.iter().map(|wanted| wanted.event))?;
     for wanted in &hooks.always {
         add_hook(json, wanted)?;
@@ -147,7 +169,10 @@ fn add_settings(
     if options.confirm_answers {
         add_rule(json, "ask", CONFIRM_RULE)?;
     }
-    Ok(())
+    match mod_folder {
+        Some(folder) => add_mod(json, folder, options.install_mod),
+        None => Ok(()),
+    }
 }
 
 fn drop_settings(json: &mut JsonText) -> Result<(), ParseError> {
@@ -157,7 +182,8 @@ fn drop_settings(json: &mut JsonText) -> Result<(), ParseError> {
         drop_hook(json, hook)?;
     }
     drop_rule(json, "allow", ALLOW_RULE)?;
-    drop_rule(json, "ask", CONFIRM_RULE)
+    drop_rule(json, "ask", CONFIRM_RULE)?;
+    drop_mod(json)
 }
 
 /// Refuses a file of another shape before the first edit, while line and column are those of the file.
@@ -171,7 +197,8 @@ fn check_settings<'a>(
     }
     json.check_kind(&["permissions".into()], ContainerKind::Object)?;
     json.check_kind(&rules_path("allow"), ContainerKind::Array)?;
-    json.check_kind(&rules_path("ask"), ContainerKind::Array)
+    json.check_kind(&rules_path("ask"), ContainerKind::Array)?;
+    mod_settings::check_kinds(json)
 }
 
 #[cfg(test)]
@@ -204,12 +231,25 @@ mod tests {
     }
 
     fn add_settings_with(options: InstallOptions) -> Edit {
-        Edit::AddSettings(HookSets::load(Some(Path::new(PROGRAMS))).unwrap(), options)
+        Edit::AddSettings(Box::new(WantedSettings {
+            hooks: HookSets::load(Some(Path::new(PROGRAMS))).unwrap(),
+            mod_folder: options
+                .install_mod
+                .then(|| PathBuf::from("/home/ada/.claude-mesh/mod")),
+            options,
+        }))
     }
 
     fn add_waiting_hooks() -> Edit {
         add_settings_with(InstallOptions {
             wake: Some(WakeMethod::Rewake),
+            ..InstallOptions::default()
+        })
+    }
+
+    fn add_settings_and_mod() -> Edit {
+        add_settings_with(InstallOptions {
+            install_mod: true,
             ..InstallOptions::default()
         })
     }
@@ -242,6 +282,7 @@ mod tests {
             for (add, drop) in [
                 (add_settings(), Edit::DropSettings),
                 (add_waiting_hooks(), Edit::DropSettings),
+                (add_settings_and_mod(), Edit::DropSettings),
                 (add_server(), Edit::DropServer),
             ] {
                 let wired = after(&add, file);

@@ -9,6 +9,7 @@ use super::error::InstallError;
 use super::finding::{Finding, Severity, install_command, note, ok, problem};
 use super::hooks_check::HooksCheck;
 use super::install_paths::{InstallPaths, InstallScope};
+use super::mod_check;
 use super::permission_rules::{CONFIRM_RULE, covers_server, matches_own_tools};
 use super::plugin_check::{EnabledPlugin, check_plugin, enabled_plugin_in};
 use super::program_path::find_program;
@@ -60,6 +61,7 @@ pub fn inspect(paths: &InstallPaths) -> Vec<Finding> {
     findings.extend(check_duplicate_wiring(paths, &wired));
     findings.extend(check_permission_rules(paths, &settings));
     findings.extend(check_wake(paths, &settings));
+    findings.extend(mod_check::check_mod(paths, &settings));
     for file in &settings {
         findings.extend(check_disabling_settings(paths, file));
     }
@@ -203,6 +205,11 @@ pub fn has_waiting_hook(paths: &InstallPaths) -> bool {
     settings
         .iter()
         .any(|file| file.runs_program(WAITING_HOOK_PROGRAM))
+}
+
+/// Returns whether the mod is installed for this user.
+pub fn has_mod(paths: &InstallPaths) -> bool {
+    mod_check::is_installed(&settings_files(paths, &mut Vec::new()))
 }
 
 /// Returns the folders of the programs that Claude Code starts for this user and this project.

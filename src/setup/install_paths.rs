@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::error::InstallError;
-use crate::claude_code::{LOCAL_SETTINGS_FILE, PROJECT_SETTINGS_DIR, SETTINGS_FILE};
+use crate::claude_code::{
+    LOCAL_SETTINGS_FILE, MANAGED_SETTINGS_FILE, PROJECT_SETTINGS_DIR, SETTINGS_FILE,
+};
 
 /// The paths of Claude Code's files and of the installed programs, as the caller has found them.
 #[derive(Clone, Debug)]
@@ -15,6 +17,10 @@ pub struct InstallPaths {
     pub claude_dir: PathBuf,
     /// `$CLAUDE_CONFIG_DIR/.claude.json`, else `~/.claude.json`.
     pub claude_json: PathBuf,
+    /// The folder of database and settings of claude-mesh.
+    pub mesh_home: PathBuf,
+    /// The settings of an organization, which override those of the user.
+    pub managed_settings: PathBuf,
     /// The folder that holds `claude-mesh-server` and the hook programs.
     pub programs: PathBuf,
     /// The folder of the project, if there is one.
@@ -43,6 +49,8 @@ impl InstallPaths {
             home: home.to_owned(),
             claude_dir: config_dir.map_or_else(|| home.join(".claude"), Path::to_owned),
             claude_json: config_dir.unwrap_or(home).join(".claude.json"),
+            mesh_home: home.join(".claude-mesh"),
+            managed_settings: PathBuf::from(MANAGED_SETTINGS_FILE),
             programs: programs.to_owned(),
             project: None,
             search_path: Vec::new(),

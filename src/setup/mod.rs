@@ -23,6 +23,9 @@ mod install_paths;
 mod json_items;
 mod json_text;
 mod layout;
+mod mod_check;
+mod mod_files;
+mod mod_settings;
 mod parse_error;
 mod permission_rules;
 mod plan;
@@ -37,7 +40,7 @@ pub use crate::setup::file_edits::{InstallOptions, WakeMethod};
 pub use clients::{CLIENTS, ClientConfig};
 pub use error::InstallError;
 pub use finding::{Finding, Severity};
-pub use inspect::{enabled_plugin, has_waiting_hook, inspect, wired_folders};
+pub use inspect::{enabled_plugin, has_mod, has_waiting_hook, inspect, wired_folders};
 pub use install_paths::{InstallPaths, InstallScope};
 pub use plan::{
     AppliedChanges, ApplyError, FileChange, Plan, WrittenFile, install, install_client, uninstall,

@@ -11,8 +11,11 @@ use super::entries::{self, HookSets, SERVER_NAME};
 use super::error::InstallError;
 use super::install_paths::{InstallPaths, InstallScope};
 use super::json_text::JsonText;
+use super::mod_files::{MOD_FILES, mod_folder, remove_empty_folders};
+use super::mod_settings::{self, ModState};
+use super::parse_error::ParseError;
 use super::redact::redact;
-use crate::setup::file_edits::{Edit, InstallOptions};
+use crate::setup::file_edits::{Edit, InstallOptions, WantedSettings};
 use crate::setup::hook_edits::wired_hooks;
 use crate::setup::replace_with_backup;
 use crate::setup::replace_with_backup::{CommitOutcome, Replacement, StagedFile};
@@ -79,12 +82,28 @@ pub fn install(
         InstallScope::User => Some(paths.programs.as_path()),
         InstallScope::Project | InstallScope::Local => None,
     };
-    let settings = Edit::AddSettings(HookSets::load(programs)?, options);
+    let settings_file = paths.settings_file(scope)?;
+    let with_mod =
+        scope == InstallScope::User && (options.install_mod || names_mod(&settings_file)?);
+    let folder = mod_folder(paths);
+    // The files of the mod come first: settings that name them are read at once by sessions that start.
+    let mut edits = Vec::new();
+    if with_mod {
+        mod_settings::check_folder(&folder)?;
+        let write = |(path, content): &(&str, &'static str)| {
+            (folder.join(path), Edit::WriteFile(content), scope)
+        };
+        edits.extend(MOD_FILES.iter().map(write));
+    }
+    let settings = Edit::AddSettings(Box::new(WantedSettings {
+        hooks: HookSets::load(programs)?,
+        options,
+        mod_folder: with_mod.then_some(folder),
+    }));
     let server = Edit::AddServer(entries::server(programs)?);
-    Plan::new(vec![
-        (paths.settings_file(scope)?, settings, scope),
-        (paths.servers_file(scope)?, server, scope),
-    ])
+    edits.push((settings_file, settings, scope));
+    edits.push((paths.servers_file(scope)?, server, scope));
+    Plan::new(edits)
 }
 
 /// Plans the removal of what [`install`] adds. The server entry of a project stays while the other settings file of the
@@ -102,6 +121,12 @@ pub fn uninstall(paths: &InstallPaths, scope: InstallScope) -> Result<Plan, Inst
     let mut edits = vec![(paths.settings_file(scope)?, Edit::DropSettings, scope)];
     if !still_used {
         edits.push((paths.servers_file(scope)?, Edit::DropServer, scope));
+    }
+    if scope == InstallScope::User {
+        let folder = mod_folder(paths);
+        let remove =
+            |(path, _): &(&str, &str)| (folder.join(path), Edit::RemoveFile(folder.clone()), scope);
+        edits.extend(MOD_FILES.iter().map(remove));
     }
     Plan::new(edits)
 }
@@ -198,6 +223,11 @@ impl Plan {
 }
 
 impl FileChange {
+    /// Returns whether the file is one of claude-mesh itself, and not one of Claude Code.
+    pub fn is_own_file(&self) -> bool {
+        matches!(self.edit, Edit::WriteFile(_) | Edit::RemoveFile(_))
+    }
+
     /// Returns the content before and after as text to show, with secrets redacted.
     pub fn shown(&self) -> (String, String) {
         let text = |bytes: &Option<Vec<u8>>| {
@@ -213,6 +243,7 @@ impl FileChange {
             before: self.before.as_deref(),
             after: self.after.as_deref(),
             owner_only: self.owner_only,
+            back_up: !self.is_own_file(),
         };
         replacement.stage(now)
     }
@@ -225,6 +256,9 @@ impl FileChange {
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             match staged.commit()? {
                 CommitOutcome::Committed { backup } => {
+                    if let Edit::RemoveFile(root) = &self.edit {
+                        remove_empty_folders(&self.path, root);
+                    }
                     return Ok(Some(WrittenFile {
                         removed: self.after.is_none(),
                         path: self.path,
@@ -250,8 +284,11 @@ fn planned_content(
     edit: &Edit,
     before: Option<&[u8]>,
 ) -> Result<Option<Vec<u8>>, InstallError> {
-    if before.is_none() && edit.is_removal() {
-        return Ok(None);
+    match edit {
+        Edit::WriteFile(content) => return Ok(Some(content.as_bytes().to_owned())),
+        Edit::RemoveFile(_) => return Ok(None),
+        _ if before.is_none() && edit.is_removal() => return Ok(None),
+        _ => {}
     }
     let edited = edit
         .apply(before.unwrap_or_default())
@@ -276,11 +313,21 @@ fn was_created_by_install(path: &Path, edit: &Edit) -> bool {
 }
 
 fn is_wired(settings: &Path) -> Result<bool, InstallError> {
+    Ok(!read_settings(settings, wired_hooks)?.is_empty())
+}
+
+/// Returns whether a settings file names the folder of the mod.
+fn names_mod(settings: &Path) -> Result<bool, InstallError> {
+    Ok(read_settings(settings, ModState::of)?.folder.is_some())
+}
+
+fn read_settings<T>(
+    settings: &Path,
+    extract: impl FnOnce(&JsonText) -> Result<T, ParseError>,
+) -> Result<T, InstallError> {
     let content = replace_with_backup::read(&replace_with_backup::resolve_symlinks(settings)?)?
         .unwrap_or_default();
-    let json = JsonText::parse(&content)
-        .map_err(|parse_error| InstallError::malformed(settings, parse_error))?;
-    let hooks =
-        wired_hooks(&json).map_err(|parse_error| InstallError::malformed(settings, parse_error))?;
-    Ok(!hooks.is_empty())
+    let json = JsonText::parse(&content);
+    json.and_then(|json| extract(&json))
+        .map_err(|parse_error| InstallError::malformed(settings, parse_error))
 }

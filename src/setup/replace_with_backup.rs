@@ -73,6 +73,8 @@ pub(crate) struct Replacement<'a> {
     pub(crate) after: Option<&'a [u8]>,
     /// A new file is readable by its owner only; otherwise the umask decides.
     pub(crate) owner_only: bool,
+    /// The content that is replaced is kept beside the file.
+    pub(crate) back_up: bool,
 }
 
 impl Replacement<'_> {
@@ -95,7 +97,7 @@ impl Replacement<'_> {
         let next = write_temp_file(target, after, metadata.as_ref(), self.owner_only)
             .map_err(InstallError::io("write beside", target))?;
         staged.next = Some(next);
-        if let (Some(before), Some(metadata)) = (self.before, &metadata) {
+        if let (Some(before), Some(metadata), true) = (self.before, &metadata, self.back_up) {
             let backup = back_up(self.path, before, metadata, now)
                 .map_err(InstallError::io("back up", self.path))?;
             staged.backup = Some(backup);

@@ -8,6 +8,7 @@ use super::error::InstallError;
 use super::install_paths::InstallScope;
 use super::json_items::{ContainerKind, PathStep};
 use super::json_text::JsonText;
+use super::mod_settings::ModState;
 use super::parse_error::ParseError;
 use super::permission_rules::rules;
 use crate::claude_code::{INBOX_POLICY_KEY, refuses_inbound};
@@ -19,7 +20,7 @@ use crate::setup::server_edits::server_path;
 /// How the names of the plugin begin; the name of its marketplace follows.
 const PLUGIN_PREFIX: &str = "mesh@";
 /// The mod that `install --mod` adds is a plugin of the same name, in a marketplace of its own.
-const MOD_PLUGIN: &str = "mesh@claude-mesh-mod";
+use crate::setup::mod_settings::PLUGIN_NAME as MOD_PLUGIN;
 
 /// One settings file.
 pub(crate) struct SettingsFile {
@@ -34,6 +35,7 @@ pub(crate) struct SettingsFile {
     pub(crate) inbound_refused: bool,
     pub(crate) db_path: Option<String>,
     pub(crate) hub_url: Option<Value>,
+    pub(crate) mod_state: ModState,
     /// The name of the plugin `mesh`, if the file enables it.
     pub(crate) plugin: Option<String>,
 }
@@ -73,6 +75,7 @@ pub(crate) fn settings(
                 .and_then(Value::as_array)
                 .is_some_and(|names| names.iter().any(|name| name == SERVER_NAME)),
             inbound_refused: refuses_inbound(json.value(&[INBOX_POLICY_KEY.into()])?.as_ref()),
+            mod_state: ModState::of(json)?,
             plugin: enabled_name(json.value(&["enabledPlugins".into()])?.as_ref()),
             hub_url: json.value(&["env".into(), HUB_URL.into()])?,
             db_path: json

@@ -64,7 +64,7 @@ struct AskPeerParams {
     wait_for: Option<WaitFor>,
     /// default queue: return at once
     if_offline: Option<OneOf<IfOffline>>,
-    /// known: wake nobody
+    /// session: no fork of it; known: wake nobody
     prefer: Option<Prefer>,
 }
 
@@ -81,6 +81,7 @@ enum WaitFor {
 #[schemars(inline)]
 enum Prefer {
     Live,
+    Session,
     Known,
 }
 
@@ -129,6 +130,7 @@ fn ask_peer(arguments: JsonObject) -> Result<Operation> {
             addresses,
             question: ask.question,
             context: ask.context,
+            session_only: ask.prefer == Some(Prefer::Session),
         },
         began_monotonic_ms: None,
         phase: ReplyPhase::Begin,
@@ -180,6 +182,7 @@ enum ReplyRequest {
         addresses: Vec<Address>,
         question: String,
         context: Option<String>,
+        session_only: bool,
     },
     Await,
 }
@@ -277,6 +280,7 @@ impl ReplyCall {
             addresses,
             question,
             context,
+            session_only,
         } = &self.request
         else {
             let wait = call
@@ -291,6 +295,7 @@ impl ReplyCall {
                 question,
                 context: context.as_deref(),
                 if_offline: self.awaited.if_offline,
+                session_only: *session_only,
             },
         )?;
         self.awaited.asked = outcome.asked;

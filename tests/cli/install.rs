@@ -74,6 +74,26 @@ fn cli_install_adds_the_rewake_hook_on_request() {
 }
 
 #[test]
+fn cli_install_writes_the_mod_for_the_user_only() {
+    let fixture = CliFixture::new();
+    let dry = fixture.run_ok(&["install", "--mod", "--dry-run"]);
+    let file = "~/.claude-mesh/mod/mesh/hooks/register.js";
+    assert!(dry.contains(&format!("+++ {file}\n")), "{dry}");
+    assert!(!dry.contains("export function"), "{dry}");
+    assert!(dry.contains("+    \"mesh@claude-mesh-mod\": true"), "{dry}");
+    let reported = fixture.run_ok(&["install", "--mod"]);
+    assert!(reported.contains(&format!("wrote {file}\n")), "{reported}");
+    let found = fixture.run(&["doctor", "--json"]).json();
+    assert_eq!(finding(&found, "mod: installed")["severity"], "ok");
+    let removed = fixture.run_ok(&["uninstall"]);
+    assert!(removed.contains(&format!("removed {file}\n")), "{removed}");
+    for scope in ["--project", "--local"] {
+        let ran = fixture.run(&["install", "--mod", scope]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+    }
+}
+
+#[test]
 fn cli_install_keeps_an_unparsable_settings_file_unchanged() {
     let fixture = CliFixture::new();
     fixture

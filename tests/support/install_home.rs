@@ -41,6 +41,8 @@ impl InstallHome {
         }
         let mut places = InstallPaths::new(&home, None, &programs).in_project(&project);
         places.search_path = vec![programs];
+        // This machine may have one.
+        places.managed_settings = root.path().join("no-managed-settings.json");
         Self { root, places }
     }
 

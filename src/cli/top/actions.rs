@@ -34,6 +34,7 @@ fn try_to(mesh: &mut Mesh, me: &SessionHandle, wish: &Wish) -> Result<String> {
                 decline: *decline,
                 corrects: false,
                 force: false,
+                fork: None,
             };
             reply_text(&mesh.reply(me, reply)?)
         }
