@@ -247,6 +247,7 @@ fn prior_answers(table: &mut Table, world: &BenchWorld, rounds: usize) {
             decline: false,
             corrects: false,
             force: false,
+            fork: None,
         };
         mesh.reply(&bo, reply).unwrap();
         let sql = rusqlite::Connection::open(&path).unwrap();

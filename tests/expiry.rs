@@ -182,6 +182,7 @@ fn erased_correction_leaves_no_text_in_free_pages() {
             decline: false,
             corrects,
             force: false,
+            fork: None,
         };
         bo_member.mesh().reply(&me, reply).unwrap();
     }

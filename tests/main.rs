@@ -269,6 +269,9 @@ mod damaged_database;
 /// The structure of the sources: layers, import cycles, sizes, names.
 mod layers;
 
+/// Answers from forks of a session: what the mod may take, what it says, and what becomes of a question that no fork answers.
+mod fork;
+
 /// Installing into Claude Code's files and uninstalling: real folders, links, modes, concurrent changes.
 mod install;
 

@@ -310,6 +310,7 @@ fn commit_wakes_a_listener_also_after_its_connection_was_lost() {
         decline: false,
         corrects: false,
         force: false,
+        fork: None,
     };
     mesh.reply(&bo, reply).unwrap();
     wait_for(Some(ada.session));

@@ -142,11 +142,6 @@ const UNTESTED: &[(&str, usize, &str)] = &[
     ),
     (
         "Beyond",
-        19,
-        "a busy peer answers when its turn ends or at its next tool call",
-    ),
-    (
-        "Beyond",
         21,
         "sessions of other machines are not in a mesh yet",
     ),

@@ -4,6 +4,8 @@
 //! version is simulated by this program with a schema of its own, beside the real servers and hooks.
 mod older;
 
+use std::os::unix::fs::PermissionsExt;
+
 use claude_mesh::store::{Migration, Options, Schema, Store};
 use serde_json::json;
 
@@ -25,6 +27,16 @@ const FIFTH: Migration = Migration {
     sql: include_str!("../src/store/schema/0005_other_hosts.sql"),
 };
 
+const SIXTH: Migration = Migration {
+    sql: include_str!("../src/store/schema/0006_forks.sql"),
+};
+
+/// The schema before forks.
+const BEFORE_FORKS: Schema = Schema {
+    migrations: &[FIRST, SECOND, THIRD, FOURTH, FIFTH],
+    min_reader: 1,
+};
+
 /// What a later version may add: tables, columns with a default, indexes.
 const ADDITIVE: Schema = Schema {
     migrations: &[
@@ -33,6 +45,7 @@ const ADDITIVE: Schema = Schema {
         THIRD,
         FOURTH,
         FIFTH,
+        SIXTH,
         Migration {
             sql: "CREATE TABLE novelty (id TEXT PRIMARY KEY) STRICT;
                   ALTER TABLE question ADD COLUMN mood TEXT;
@@ -46,7 +59,7 @@ const ADDITIVE: Schema = Schema {
 /// A step that present programs cannot read.
 const BREAKING: Schema = Schema {
     migrations: ADDITIVE.migrations,
-    min_reader: 6,
+    min_reader: 7,
 };
 
 // Requirement: Ask 2
@@ -81,7 +94,7 @@ fn running_sessions_keep_working_beside_a_newer_program() {
             .file_name()
             .to_str()
             .unwrap()
-            .contains(".schema-5-")
+            .contains(".schema-6-")
     });
     assert_eq!(kept.count(), 1, "the older file is kept as a backup");
 }
@@ -102,7 +115,7 @@ fn too_old_program_reports_it_and_leaves_the_file_unchanged() {
     assert_eq!(refused["error"]["code"], "storage");
     let message = refused["error"]["message"].as_str().unwrap();
     assert!(
-        message.contains("has schema 6, this program knows up to 5"),
+        message.contains("has schema 7, this program knows up to 6"),
         "{message}"
     );
     assert_eq!(world.cli(&world.home(), &["peers"]).code, Some(1));
@@ -125,7 +138,7 @@ fn first_schema_build_keeps_working_during_the_migration() {
 
     (world.servers, world.hooks) = newer;
     let cy = world.session("cy");
-    assert_eq!(version(&world), 5, "the newer server has migrated the file");
+    assert_eq!(version(&world), 6, "the newer server has migrated the file");
     assert!(
         bo.prompt("t1").unwrap().contains("which port?"),
         "the older hook"
@@ -145,6 +158,28 @@ fn first_schema_build_keeps_working_during_the_migration() {
     assert!(cy.stop("t1", false).unwrap().contains("and you?"));
     cy.send_reply(&cy.next_question(), "me too");
     assert_eq!(ask.result()["answer"], "me too", "older asks newer");
+}
+
+#[test]
+fn hooks_serve_a_file_without_forks_until_a_server_migrates_it() {
+    let world = World::new();
+    let file = world.database();
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::set_permissions(file.parent().unwrap(), PermissionsExt::from_mode(0o700)).unwrap();
+    drop(Store::open_with(&file, Options::default(), &BEFORE_FORKS).unwrap());
+    let ada = world.bare_session("ada", &[]);
+    let greeting = ada.hook("SessionStart", json!({ "source": "startup" }));
+    assert!(greeting.is_object(), "{greeting}");
+    assert_eq!(version(&world), 5, "hooks migrate nothing");
+    ada.discover();
+    ada.call("mesh_status", json!({}));
+    assert_eq!(version(&world), 6);
+    let bo = world.session("bo");
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    ask.wait_for_progress("bo: stored");
+    assert!(bo.prompt("t1").unwrap().contains("which port?"));
+    bo.send_reply(&bo.next_question(), "5433");
+    assert_eq!(ask.result()["answer"], "5433");
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(crate) use settings_files::{
     ASYNC_REWAKE, HookEntry, HookGroup, HooksFile, LOCAL_SETTINGS_FILE, MANAGED_SETTINGS_FILE,
     PROJECT_SETTINGS_DIR, SETTINGS_FILE, ServerEntry, refuses_inbound,
 };
-pub use settings_files::{INBOX_POLICY_KEY, INBOX_POLICY_REFUSE, find_inbound_refusal};
+pub use settings_files::{
+    INBOX_POLICY_KEY, INBOX_POLICY_REFUSE, find_answer_restriction, find_inbound_refusal,
+};
 pub use versions::{has_inbox, has_mods};
 pub use wake_line::{wake_line_frames, wake_line_nonce};

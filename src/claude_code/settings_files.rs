@@ -116,6 +116,37 @@ pub(crate) fn refuses_inbound(value: Option<&Value>) -> bool {
 /// Returns the first settings file that makes the inbox refuse lines for sessions in `folder`. A file that is missing or
 /// broken refuses nothing.
 pub fn find_inbound_refusal(config_dir: &Path, folder: Option<&Path>) -> Option<PathBuf> {
+    find_settings(config_dir, folder, |settings| {
+        refuses_inbound(settings.get(INBOX_POLICY_KEY))
+    })
+}
+
+/// Returns the first settings file with a rule by which sessions in `folder` ask their person before they answer a peer, or
+/// must not answer.
+pub fn find_answer_restriction(config_dir: &Path, folder: Option<&Path>) -> Option<PathBuf> {
+    let is_about_answers = |rule: &Value| {
+        let rule = rule.as_str().unwrap_or_default();
+        let rule = rule.split('(').next().unwrap_or_default();
+        matches!(
+            rule,
+            "*" | "mcp__*" | "mcp__claude-mesh" | "mcp__claude-mesh__*"
+        ) || rule == "mcp__claude-mesh__reply_to_peer"
+    };
+    find_settings(config_dir, folder, |settings| {
+        ["ask", "deny"].into_iter().any(|list| {
+            let rules = settings.get("permissions").and_then(|it| it.get(list));
+            let rules = rules.and_then(Value::as_array);
+            rules.is_some_and(|rules| rules.iter().any(is_about_answers))
+        })
+    })
+}
+
+/// Returns the first settings file for sessions in `folder` of which `found` holds.
+fn find_settings(
+    config_dir: &Path,
+    folder: Option<&Path>,
+    found: impl Fn(&Value) -> bool,
+) -> Option<PathBuf> {
     let own = folder.map(|folder| folder.join(PROJECT_SETTINGS_DIR));
     let own = own
         .iter()
@@ -123,7 +154,7 @@ pub fn find_inbound_refusal(config_dir: &Path, folder: Option<&Path>) -> Option<
     own.chain([config_dir.join(SETTINGS_FILE)]).find(|path| {
         let content = file::read(path, SETTINGS_BYTES_MAX).unwrap_or_default();
         let settings = serde_json::from_slice(without_bom(&content));
-        settings.is_ok_and(|settings: Value| refuses_inbound(settings.get(INBOX_POLICY_KEY)))
+        settings.is_ok_and(|settings: Value| found(&settings))
     })
 }
 

@@ -3,7 +3,7 @@
 //! Stopping leaves the question open: it is not lost with the terminal that asked it.
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use owo_colors::OwoColorize;
 
 use super::format::bold_name;
@@ -15,7 +15,7 @@ use crate::cli::error::{CliError, Failure, UsageError};
 use crate::cli::pending_ask::{AskWaitOutcome, PendingAsk};
 use crate::cli::progress::ProgressLine;
 use crate::cli::{duration, print, prior_answers, question_json, text_input};
-use crate::mesh::{AskedQuestion, PriorAnswerQuery, QuestionStatus};
+use crate::mesh::{AskedQuestion, PriorAnswerQuery, QuestionDraft, QuestionStatus};
 use crate::model::elapsed::format_ago;
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal};
@@ -37,6 +37,7 @@ Examples:
   claude-mesh ask backend 'which port does the API use?'
   claude-mesh ask backend 'why does this fail?' --context build.log
   git diff | claude-mesh ask frontend 'does this break you?' --context - --timeout 10m
+  claude-mesh ask backend 'are you sure?' --prefer session
   claude-mesh ask --repo 'may I force-push main?'"
 )]
 pub(super) struct AskArgs {
@@ -58,9 +59,21 @@ pub(super) struct AskArgs {
     /// Ask everybody in this repository, all its worktrees included.
     #[arg(long)]
     repo: bool,
+    /// Who answers: a fork of the session may where its person allows it (live), or only the session itself.
+    #[arg(long, value_name = "WHO", conflicts_with = "known")]
+    prefer: Option<PreferArg>,
     /// Only show what was answered earlier to such a question: wakes no session, leaves nothing open.
     #[arg(long, conflicts_with_all = ["all", "repo", "context", "timeout"])]
     known: bool,
+}
+
+/// Who is to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PreferArg {
+    /// The session, or a fork of it: the default.
+    Live,
+    /// The session itself.
+    Session,
 }
 
 /// Asks one peer or many.
@@ -77,7 +90,12 @@ pub(super) fn ask(context: &CliContext, args: &AskArgs) -> CommandResult {
         Some(name) => vec![one(context, name)?],
         None => resolve_all(context, args.repo)?,
     };
-    let mut pending_ask = PendingAsk::start(context, &to, question, question_context.as_deref())?;
+    let draft = QuestionDraft {
+        context: question_context.as_deref(),
+        session_only: args.prefer == Some(PreferArg::Session),
+        ..QuestionDraft::of(question)
+    };
+    let mut pending_ask = PendingAsk::start(context, &to, &draft)?;
     if name.is_some() {
         pending_ask.one(args.timeout)
     } else {
@@ -215,8 +233,12 @@ impl PendingAsk<'_> {
         match question.state {
             QuestionState::Answered => {
                 if print::stderr_is_terminal() {
+                    let fork = match question_status.fork {
+                        Some(_) => "a fork of ",
+                        None => "",
+                    };
                     print::err(&format!(
-                        "{} answered after {}:\n",
+                        "{fork}{} answered after {}:\n",
                         bold_name(question_status.peer.as_str()),
                         format_elapsed_ms(waited_ms)
                     ))?;

@@ -97,6 +97,7 @@ fn examine(settings: &Settings) -> Result<Vec<Finding>, Failure> {
     findings.extend(check_misplaced_settings(settings));
     findings.extend(doctor_hub::check_untrusted_settings(settings));
     findings.extend(doctor_claude_code::check(settings, &paths));
+    findings.extend(doctor_claude_code::check_forks(settings, &paths));
     findings.extend(check_project(settings));
     findings.extend(check_mesh(settings, &paths));
     #[cfg(feature = "remote")]

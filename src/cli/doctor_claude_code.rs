@@ -7,6 +7,8 @@ use crate::cli::context::shown;
 use crate::cli::finding::{note, ok};
 use crate::cli::versions;
 use crate::platform::Settings;
+use crate::platform::fork_setting::ForkMode;
+use crate::platform::settings::FORK;
 use crate::setup::{self, Finding, InstallPaths};
 
 pub(super) fn check(settings: &Settings, paths: &InstallPaths) -> Vec<Finding> {
@@ -25,6 +27,27 @@ pub(super) fn check(settings: &Settings, paths: &InstallPaths) -> Vec<Finding> {
         findings.push(note(text, "claude update"));
     }
     findings
+}
+
+/// Says whether forks of the sessions answer, and what is missing for it.
+pub(super) fn check_forks(settings: &Settings, paths: &InstallPaths) -> Option<Finding> {
+    let fork = settings.fork;
+    let mode = match fork.mode {
+        ForkMode::Off => return None,
+        ForkMode::Busy => "busy",
+        ForkMode::Always => "always",
+    };
+    let budget = fork.budget;
+    Some(if setup::has_mod(paths) {
+        ok(format!(
+            "forks answer for sessions ({FORK}={mode}), at most {budget} an hour for each"
+        ))
+    } else {
+        note(
+            format!("{FORK}={mode} has no effect without the mod"),
+            "claude-mesh install --mod",
+        )
+    })
 }
 
 fn check_wake(paths: &InstallPaths, version: &str, place: &str) -> Finding {

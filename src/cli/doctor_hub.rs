@@ -10,6 +10,7 @@ use crate::cli::context::shown;
 use crate::cli::finding::{finding_from_fault, note, ok, problem};
 use crate::cli::{hub_credentials, versions};
 use crate::platform::hub_location::HubLocation;
+use crate::platform::settings::FORK;
 use crate::platform::{Settings, permissions};
 use crate::setup::{self, Finding, InstallPaths};
 
@@ -41,7 +42,11 @@ pub(super) fn check_untrusted_settings(settings: &Settings) -> Vec<Finding> {
         let from = shown(Path::new(from), &settings.home);
         note(
             format!("{name} in {from} has no effect: a repository could have set it"),
-            "set it in ~/.claude-mesh/.env, or use `claude-mesh join URL`",
+            if name.starts_with(FORK) {
+                "set it in ~/.claude-mesh/.env"
+            } else {
+                "set it in ~/.claude-mesh/.env, or use `claude-mesh join URL`"
+            },
         )
     };
     settings.untrusted.iter().map(to_finding).collect()

@@ -110,6 +110,10 @@ fn question_text(
             let wake_text = wake_text(by, event, &format!("the question of {asker}"));
             format!("{wake_text}  {id}")
         }
+        "question.forked" => format!("{by} lets a fork answer the question of {asker}  {id}"),
+        "question.not_forked" => {
+            format!("{by} gets the question of {asker}, which its fork did not answer  {id}")
+        }
         _ => other_text(by, event),
     }
 }
@@ -150,8 +154,13 @@ fn delivery_text(event: &Event, asker: &str) -> String {
 
 /// Returns notes on an answer in parentheses.
 fn answer_notes(event: &Event) -> String {
+    let usage = &event.data["usage"];
+    let tokens = usage.as_object().into_iter().flatten();
+    let tokens: u64 = tokens.filter_map(|(_, count)| count.as_u64()).sum();
+    let by_fork = format!("by a fork, {tokens} tokens");
     let answer_notes = [
         ("by a person", event.data["by"] == "person"),
+        (&by_fork, event.data["by"] == "fork"),
         ("late", event.data["late"] == true),
         ("corrected", event.data["corrects"] == true),
     ];

@@ -53,6 +53,7 @@ pub(super) fn print_late_answer(
         (QuestionState::Declined, _) => "declined",
         (QuestionState::Expired, _) => "did not answer within 7 days",
         (_, Some(AnsweredBy::Person)) => "answered (by a person)",
+        (_, Some(AnsweredBy::Fork)) => "answered (by a fork)",
         _ => "answered",
     };
     let when = question

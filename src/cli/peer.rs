@@ -310,14 +310,16 @@ impl PeersSnapshot {
         table
     }
 
-    /// Returns how many turns peers have started, of how many they may, and how often the newest turn was continued; `None`
-    /// if there are none.
+    /// Returns how many turns peers have started, of how many they may, and how often the newest turn was continued, and
+    /// how many questions forks have answered; `None` if there are none.
     fn turns(&self, view: &PeerView) -> Option<String> {
         let session = view.session.as_ref()?;
         let (turns, stops) = (session.posted_turns, session.stop_streak);
         let posted = (turns > 0).then(|| format!("{turns} of {}", self.wake_budget));
         let kept = (stops > 0).then(|| format!("kept {stops}"));
-        let parts: Vec<String> = posted.into_iter().chain(kept).collect();
+        let answers = view.forks.answers;
+        let by_forks = (answers > 0).then(|| format!("{answers} by forks"));
+        let parts: Vec<String> = posted.into_iter().chain(kept).chain(by_forks).collect();
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 

@@ -31,21 +31,12 @@ impl<'a> PendingAsk<'a> {
     pub(super) fn start(
         context: &'a CliContext,
         to: &[Address],
-        question: &str,
-        question_context: Option<&str>,
+        draft: &QuestionDraft,
     ) -> Result<Self, Failure> {
         let mut member = context.join()?;
         let stop = StopFlag::on_signals(member.signal())?;
         let me = member.handle().clone();
-        let outcome = member.mesh().ask(
-            &me,
-            to,
-            &QuestionDraft {
-                question,
-                context: question_context,
-                if_offline: IfOffline::Queue,
-            },
-        )?;
+        let outcome = member.mesh().ask(&me, to, draft)?;
         let awaited = outcome
             .asked
             .iter()
@@ -61,7 +52,7 @@ impl<'a> PendingAsk<'a> {
             started_monotonic_ms: member.mesh().now().monotonic_ms,
             member,
             asked: outcome.asked,
-            question: question.to_owned(),
+            question: draft.question.to_owned(),
             wait,
             stop,
         })

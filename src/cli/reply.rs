@@ -58,6 +58,7 @@ pub(super) fn reply(context: &CliContext, args: &ReplyArgs) -> CommandResult {
         decline: args.decline,
         corrects: args.corrects,
         force: args.force,
+        fork: None,
     };
     let replied = session.mesh.reply(&session.me, reply)?;
     if context.json {

@@ -166,5 +166,6 @@ fn throttle_summary(found: &Figures) -> String {
         let times = pluralize(count(found.stops), "time", "times");
         parts.push(format!("turns kept going {times}"));
     }
+    parts.extend(found.forks.line());
     parts.join(", ")
 }

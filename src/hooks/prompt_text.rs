@@ -3,13 +3,15 @@
 use super::budgeted_text::BudgetedText;
 use super::message;
 use super::quoted_block::{answer_block, question_block};
-use crate::mesh::{Granted, Inbox, PendingQuestion};
+use crate::mesh::{ForkNote, Granted, Inbox, PendingQuestion};
 use crate::platform::clock::rfc3339;
 use crate::platform::foreign_text::escape_reserved_tags;
-use crate::platform::text::one_line;
+use crate::platform::text::{cut_chars, one_line};
 
 /// The limit of a question that this turn has already got in full.
 const REMINDER_UNITS: usize = 240;
+/// The limit of a question, and of its answer, in the line about what a fork has answered.
+const FORK_NOTE_CHARS: usize = 200;
 /// At most this many unanswered questions are named in the line about them.
 const NAMED_EXHAUSTED_MAX: usize = 5;
 
@@ -37,6 +39,7 @@ pub(super) fn attachment_text(
         answers,
         granted,
         mail,
+        fork_notes,
         ..
     } = inbox;
     let mut text = BudgetedText::new();
@@ -56,6 +59,7 @@ pub(super) fn attachment_text(
     });
     shown.granted = text.push_items(granted, |granted, _| grant_line(granted));
     shown.mail = message::append_messages(&mut text, mail, unmentioned_mail, now_ms);
+    shown.fork_notes = text.push_items(fork_notes, |note, _| fork_note_line(note));
     let foreign = !shown.answers.is_empty() || !shown.mail.is_empty();
     if shown.questions.is_empty() && foreign {
         text.push(&format!("\n{PEER_TEXT_WARNING}"));
@@ -137,6 +141,19 @@ fn answer_instructions(questions: &[PendingQuestion]) -> String {
 fn sort_by_urgency(mut questions: Vec<PendingQuestion>) -> Vec<PendingQuestion> {
     questions.sort_by_key(|pending| (!pending.asker_waiting, pending.delivery.question.id));
     questions
+}
+
+/// Returns the line that tells a session what its fork has answered.
+fn fork_note_line(note: &ForkNote) -> String {
+    let cut = |text: &str| escape_reserved_tags(cut_chars(&one_line(text), FORK_NOTE_CHARS));
+    let question = &note.question;
+    format!(
+        "\nclaude-mesh: a fork of this session has answered {} ({:?}): {:?}. If that is wrong, correct it: reply_to_peer with question_id \"{}\" and corrects: true.\n",
+        note.from,
+        cut(&question.question),
+        cut(question.answer.as_deref().unwrap_or_default()),
+        question.id,
+    )
 }
 
 fn grant_line(granted: &Granted) -> String {

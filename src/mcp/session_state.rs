@@ -263,6 +263,7 @@ impl SessionState {
             project,
             wake: registration.listener.kind().as_str(),
             uptime_seconds: shared.uptime_seconds(),
+            from_plugin: false,
         })
     }
 

@@ -5,19 +5,36 @@ use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 use tokio::sync::watch;
 
-use crate::mcp::session_state::Shared;
+use crate::mcp::session_state::{Shared, is_claude};
 use crate::mcp::tool_server;
 use crate::mesh::StopReason;
 use crate::model::Result;
 use crate::platform::Moment;
 use crate::platform::id::WaitId;
-use crate::tools::{AsyncCaller, Operation, Step};
+use crate::tools::{AsyncCaller, CallContext, Operation, Step};
 
 /// One call of a client.
 pub(super) struct Call<'a> {
     pub(super) shared: &'a Shared,
     pub(super) client: &'a str,
     pub(super) context: &'a RequestContext<RoleServer>,
+}
+
+/// Begins the id of a call that a plugin inside Claude Code makes; the ids of the calls of a model begin otherwise.
+const PLUGIN_CALL_PREFIX: &str = "toolu_plugin_";
+
+impl Call<'_> {
+    /// Returns whether a plugin inside the client makes this call, and no model.
+    fn is_from_plugin(&self) -> bool {
+        let id = self.context.meta.0.get("claudecode/toolUseId");
+        let id = id.and_then(serde_json::Value::as_str);
+        is_claude(self.client) && id.is_some_and(|id| id.starts_with(PLUGIN_CALL_PREFIX))
+    }
+
+    fn step(&self, mut call: CallContext<'_>, operation: &mut Operation) -> Result<Step> {
+        call.from_plugin = self.is_from_plugin();
+        operation.step(&mut call)
+    }
 }
 
 impl AsyncCaller for Call<'_> {
@@ -27,13 +44,13 @@ impl AsyncCaller for Call<'_> {
 
     async fn first_step(&self, operation: &mut Operation) -> Result<Step> {
         self.shared
-            .in_session(self.client, |mut call| operation.step(&mut call))
+            .in_session(self.client, |call| self.step(call, operation))
             .await
     }
 
     async fn next_step(&self, operation: &mut Operation) -> Result<Step> {
         self.shared
-            .in_same_session(self.client, |mut call| operation.step(&mut call))
+            .in_same_session(self.client, |call| self.step(call, operation))
             .await
     }
 

@@ -5,11 +5,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::claude_code::{
-    INBOX_POLICY_KEY, INBOX_POLICY_REFUSE, RegistryEntry, find_inbound_refusal, has_inbox,
-    registry_entry,
+    INBOX_POLICY_KEY, INBOX_POLICY_REFUSE, RegistryEntry, find_answer_restriction,
+    find_inbound_refusal, has_inbox, registry_entry,
 };
 use crate::mesh::options::MeshOptions;
 use crate::model::{Activity, Liveness};
+use crate::platform::fork_setting::ForkSettings;
 use crate::platform::{Moment, process};
 use crate::store::{ProcessLocation, Session};
 use crate::wake::{Doorbells, PersonNotifier};
@@ -29,6 +30,10 @@ pub(in crate::mesh) struct HostView {
     pub(in crate::mesh) person_budget: u32,
     /// Notifies the person of this machine of questions.
     pub(in crate::mesh) person_notifier: Option<PersonNotifier>,
+    /// Whether and for whom forks of its session answer questions.
+    pub(in crate::mesh) fork: ForkSettings,
+    /// Whether the mod in its session has called it, so that it takes wake lines.
+    pub(in crate::mesh) has_mod: bool,
     /// Whether sessions live by leases alone, because the processes of several machines serve them.
     pub(in crate::mesh) by_leases: bool,
     registry: Option<PathBuf>,
@@ -48,6 +53,8 @@ impl HostView {
             wake_budget: options.wake_budget,
             person_budget: options.person_budget,
             person_notifier: options.person_notifier.clone(),
+            fork: options.fork,
+            has_mod: false,
             by_leases: options.by_leases,
             registry: options.registry.clone(),
         }
@@ -176,6 +183,19 @@ impl HostView {
             "{INBOX_POLICY_KEY} is \"{INBOX_POLICY_REFUSE}\" in {}",
             settings_file.display()
         ))
+    }
+
+    /// Returns whether settings of Claude Code make a session ask its person before it answers, or forbid it to answer.
+    pub(in crate::mesh) fn restricts_answers(
+        &self,
+        session: &Session,
+        project: Option<&str>,
+    ) -> bool {
+        let folder = self.registry_entry(session).and_then(|entry| entry.folder);
+        let folder = folder.as_deref().or(project).map(Path::new);
+        self.registry
+            .as_ref()
+            .is_some_and(|config_dir| find_answer_restriction(config_dir, folder).is_some())
     }
 
     /// Returns whether process numbers of a location mean the same here.

@@ -205,6 +205,7 @@ impl Member {
                 decline: false,
                 corrects: false,
                 force: false,
+                fork: None,
             },
         )
     }

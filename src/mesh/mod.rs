@@ -90,11 +90,11 @@ pub use peer::expertise::RankedPeer;
 pub use peer::join_request::JoinRequest;
 pub use question::answer::{Reply, ReplyOutcome};
 pub use question::ask::{AskOutcome, AskedQuestion, IfOffline, QuestionDraft};
-pub use question::inbox::{Inbox, LateAnswer, PendingQuestion};
+pub use question::inbox::{ForkNote, Inbox, LateAnswer, PendingQuestion};
 pub use question::interrupt::{InterruptReason, Interruption};
 pub use question::prior_answers::{PriorAnswer, PriorAnswerCount, PriorAnswerQuery};
 pub use question::read::QuestionWithPeers;
-pub use question::status::QuestionStatus;
+pub use question::status::{ForkResult, QuestionStatus};
 pub use question::stop_decision::{
     EndingTurn, StopBlock, StopStreak, decide_stop, has_exhausted_stop_blocks,
 };
@@ -118,5 +118,6 @@ pub use task::files::{FileClaim, task_files};
 pub use task::list::{TaskList, TaskSelection};
 pub use task::remove::StaleTaskFilter;
 pub use task::update::{BulkUpdateOutcome, TaskUpdated};
+pub use wake::fork_offer::{ForkOffer, OfferedQuestion};
 pub use wake::policy::WakeAction;
 pub use wake::waiting_hook::WaitingHookAction;

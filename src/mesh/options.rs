@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::platform::Settings;
+use crate::platform::fork_setting::ForkSettings;
 use crate::platform::settings::{DEFAULT_KEEP_MS, DEFAULT_PERSON_BUDGET, DEFAULT_WAKE_BUDGET};
 use crate::store::Options;
 #[cfg(feature = "hub")]
@@ -22,6 +23,8 @@ pub struct MeshOptions {
     pub person_budget: u32,
     /// Notifies the person of questions while nothing shows them; `None` if no such program is set.
     pub person_notifier: Option<PersonNotifier>,
+    /// Whether and for whom forks of the session of this program answer questions.
+    pub fork: ForkSettings,
     /// Whether sessions live by leases alone, because the processes of several machines serve the mesh.
     pub by_leases: bool,
     /// How long closed questions and events are kept, in milliseconds.
@@ -45,6 +48,7 @@ impl MeshOptions {
             wake_budget: settings.wake_budget,
             person_budget: settings.person_budget,
             person_notifier: PersonNotifier::from_settings(settings),
+            fork: settings.fork,
             by_leases: false,
             keep_ms: settings.keep_ms,
             faults: Some(settings.mesh_home.clone()),
@@ -83,6 +87,7 @@ impl Default for MeshOptions {
             wake_budget: DEFAULT_WAKE_BUDGET,
             person_budget: DEFAULT_PERSON_BUDGET,
             person_notifier: None,
+            fork: ForkSettings::default(),
             by_leases: false,
             keep_ms: DEFAULT_KEEP_MS,
             faults: None,

@@ -1,6 +1,7 @@
 //! Counts what is in a mesh, for the status of the mesh.
 use crate::mesh::connection::Mesh;
 use crate::mesh::peer::directory::PeerView;
+use crate::model::fork::ForkTotals;
 use crate::model::throttle::ThrottleReason;
 use crate::model::{Liveness, PeerKind, Result};
 use crate::store::MovedMark;
@@ -40,6 +41,8 @@ pub struct Status {
     pub held: i64,
     /// How often Stop hooks have continued the newest turns, over all sessions.
     pub stops: u32,
+    /// What forks have answered, over all sessions.
+    pub forks: ForkTotals,
 }
 
 impl Mesh {
@@ -76,6 +79,7 @@ impl Mesh {
                 posted_turns,
                 over_budget,
                 stops,
+                forks: read.tx.fork_totals(None)?,
                 held: read.tx.count_held_questions()?,
                 bytes,
                 wal_bytes,

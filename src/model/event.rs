@@ -52,6 +52,10 @@ pub enum EventKind {
     QuestionRung,
     /// The same at a session that is not idle; it reads the line later.
     QuestionQueued,
+    /// A fork of the session was started to answer a question.
+    QuestionForked,
+    /// A fork of the session has not answered a question, which goes to the session.
+    QuestionNotForked,
     /// A session was not woken for a question; the data has the reason.
     QuestionNotWoken,
     /// A wake attempt was made for something else: mail, late answers, granted claims.
@@ -110,6 +114,8 @@ impl EventKind {
             Self::QuestionHeld => "question.held",
             Self::QuestionRung => "question.rung",
             Self::QuestionQueued => "question.queued",
+            Self::QuestionForked => "question.forked",
+            Self::QuestionNotForked => "question.not_forked",
             Self::QuestionNotWoken => "question.not_woken",
             Self::PeerRung => "peer.rung",
             Self::PeerNotWoken => "peer.not_woken",

@@ -12,6 +12,7 @@ pub mod claim;
 pub mod elapsed;
 pub mod event;
 pub mod expertise;
+pub mod fork;
 #[cfg(feature = "cli")]
 pub(crate) mod key_text;
 pub mod memory;

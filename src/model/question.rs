@@ -69,6 +69,28 @@ pub enum AnsweredBy {
     Session,
     /// A person at the command line.
     Person,
+    /// A fork of the peer's session, in its place.
+    Fork,
+}
+
+impl AnsweredBy {
+    /// Returns the stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Person => "person",
+            Self::Fork => "fork",
+        }
+    }
+
+    /// Returns who is meant by a stored word.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "person" => Self::Person,
+            "fork" => Self::Fork,
+            _ => Self::Session,
+        }
+    }
 }
 
 /// How a question last reached its peer.
@@ -87,6 +109,8 @@ pub enum WakeState {
     Hook,
     /// The waiting hook woke the session.
     Rewake,
+    /// A fork of the session was started to answer it.
+    Fork,
     /// The wake attempt started no turn.
     Failed,
 }
@@ -101,6 +125,7 @@ impl WakeState {
             Self::Queued => "queued",
             Self::Hook => "hook",
             Self::Rewake => "rewake",
+            Self::Fork => "fork",
             Self::Failed => "failed",
         }
     }
@@ -113,6 +138,7 @@ impl WakeState {
             "queued" => Self::Queued,
             "hook" => Self::Hook,
             "rewake" => Self::Rewake,
+            "fork" => Self::Fork,
             "failed" => Self::Failed,
             _ => Self::None,
         }
@@ -180,6 +206,7 @@ fn wake_text(wake: WakeState, problem: Option<&str>) -> String {
     match (wake, problem) {
         (WakeState::Inbox, _) => "posted into its inbox".into(),
         (WakeState::Queued, _) => "posted into its inbox, will be read with its next step".into(),
+        (WakeState::Fork, _) => "a fork of it answers".into(),
         (WakeState::Failed, Some(problem)) => format!("not woken: {problem}"),
         (wake, _) => wake.as_str().into(),
     }

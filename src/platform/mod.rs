@@ -12,6 +12,7 @@ pub mod fault;
 pub mod fault_log;
 pub mod file;
 pub mod foreign_text;
+pub mod fork_setting;
 pub mod git_checkout;
 pub mod host_path;
 pub mod hub_location;

@@ -48,8 +48,17 @@ pub const ACTIVITY: &str = "CLAUDE_MESH_DOING";
 /// How long answered questions and events are kept.
 pub const KEEP_DAYS: &str = "CLAUDE_MESH_KEEP_DAYS";
 
+/// When a fork of a session answers a question.
+pub const FORK: &str = "CLAUDE_MESH_FORK";
+/// Whether such a fork may read files.
+pub(super) const FORK_READS: &str = "CLAUDE_MESH_FORK_READS";
+/// Whose questions it answers.
+pub(super) const FORK_FROM: &str = "CLAUDE_MESH_FORK_FROM";
+/// How many forks an hour answer for one session.
+pub(super) const FORK_BUDGET: &str = "CLAUDE_MESH_FORK_BUDGET";
+
 /// All settings, in the order of `docs/settings.md`.
-pub const ALL: [SettingSpec; 17] = [
+pub const ALL: [SettingSpec; 21] = [
     SettingSpec {
         name: DATABASE,
         default: "~/.claude-mesh/mesh.db",
@@ -152,6 +161,30 @@ pub const ALL: [SettingSpec; 17] = [
         description: "how many days answered questions, messages and events are kept",
         allowed_in_file: true,
     },
+    SettingSpec {
+        name: FORK,
+        default: "off",
+        description: "with the [mod](mod.md): `busy` lets a fork of a session answer a question while the session works, `always` also while it is idle; read from `~/.claude-mesh/.env` only",
+        allowed_in_file: true,
+    },
+    SettingSpec {
+        name: FORK_READS,
+        default: "off",
+        description: "`on` lets such a fork read files of the project; read from `~/.claude-mesh/.env` only",
+        allowed_in_file: true,
+    },
+    SettingSpec {
+        name: FORK_FROM,
+        default: "host",
+        description: "`mesh` lets it answer sessions of other hosts too; read from `~/.claude-mesh/.env` only",
+        allowed_in_file: true,
+    },
+    SettingSpec {
+        name: FORK_BUDGET,
+        default: "20",
+        description: "how many forks an hour answer for one session; questions beyond that go to the session; read from `~/.claude-mesh/.env` only",
+        allowed_in_file: true,
+    },
 ];
 
 /// The sets that `CLAUDE_MESH_TOOLS` may name.
@@ -163,6 +196,8 @@ pub const TOOL_SETS: [&str; 7] = [
 pub const DEFAULT_WAKE_BUDGET: u32 = 20;
 /// The default of `CLAUDE_MESH_PERSON_BUDGET`.
 pub const DEFAULT_PERSON_BUDGET: u32 = 10;
+/// The default of `CLAUDE_MESH_FORK_BUDGET`.
+pub(super) const DEFAULT_FORK_BUDGET: u32 = 20;
 /// The default of `CLAUDE_MESH_KEEP_DAYS`, in milliseconds.
 pub const DEFAULT_KEEP_MS: i64 = 30 * DAY_MS;
 

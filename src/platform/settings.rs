@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use crate::platform::env_file;
 use crate::platform::fault::{Fault, FaultKind};
+use crate::platform::fork_setting::{self, ForkSettings};
 use crate::platform::hub_setting::{self, FoundHub, HubSetting};
 use crate::platform::setting_specs::DAY_MS;
 use crate::platform::setting_value::{invalid_setting, parse_tool_sets, require_absolute};
@@ -16,8 +17,8 @@ use crate::platform::setting_value::{invalid_setting, parse_tool_sets, require_a
 pub use crate::platform::claude_environment::ClaudeEnvironment;
 pub use crate::platform::setting_specs::{
     ACTIVITY, ALL, ANSWER, DATABASE, DEFAULT_KEEP_MS, DEFAULT_PERSON_BUDGET, DEFAULT_WAKE_BUDGET,
-    HOME, HUB_KEY_FILE, HUB_URL, KEEP_DAYS, MESH_SWITCH, NAME, NOTIFY, NOTIFY_CMD, PERSON_BUDGET,
-    PROJECT_PATH, SYNC, SettingSpec, TOOL_SETS, TOOLS, WAKE, WAKE_BUDGET,
+    FORK, HOME, HUB_KEY_FILE, HUB_URL, KEEP_DAYS, MESH_SWITCH, NAME, NOTIFY, NOTIFY_CMD,
+    PERSON_BUDGET, PROJECT_PATH, SYNC, SettingSpec, TOOL_SETS, TOOLS, WAKE, WAKE_BUDGET,
 };
 pub use crate::platform::setting_value::expand_home;
 
@@ -37,7 +38,9 @@ pub struct Settings {
     pub database: Option<(PathBuf, String)>,
     /// The hub that `CLAUDE_MESH_URL` names.
     pub hub: Option<HubSetting>,
-    /// Settings of a hub that do not count where they are set, each with the place.
+    /// Whether and for whom forks of sessions answer questions.
+    pub fork: ForkSettings,
+    /// Settings that a repository could have set, and that therefore do not count where they are set, each with the place.
     pub untrusted: Vec<(&'static str, String)>,
     /// Whether only the environment of a session names the claude-mesh folder, so that a repository may have chosen it: hubs
     /// that its files name do not count.
@@ -121,9 +124,10 @@ impl Settings {
             files: env_file::read_env_files(program, &mesh_home)?,
         };
         let claude = ClaudeEnvironment::read(environment, &home);
-        let found = layers.hub(&home, &mesh_home, &claude.config_dir)?;
+        let mut found = layers.hub(&home, &mesh_home, &claude.config_dir)?;
         Ok(Self {
             database: layers.path_and_origin(DATABASE, &home)?,
+            fork: layers.fork(&mesh_home, &mut found)?,
             hub: found.hub,
             untrusted: found.untrusted,
             is_mesh_home_untrusted: found.is_mesh_home_untrusted,
@@ -277,6 +281,17 @@ impl Layers<'_> {
             config_dir,
         }
         .read()
+    }
+
+    /// Returns the settings of forks, and adds to `found` those that do not count.
+    fn fork(&self, mesh_home: &Path, found: &mut FoundHub) -> Result<ForkSettings, Fault> {
+        let own = mesh_home.join(".env");
+        let sources = fork_setting::Sources {
+            environment: self.environment,
+            files: &self.files,
+            own: (!found.is_mesh_home_untrusted).then_some(own.as_path()),
+        };
+        sources.read(&mut found.untrusted)
     }
 
     /// Returns the path that a setting names, and where it is set.

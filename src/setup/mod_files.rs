@@ -26,6 +26,11 @@ pub(crate) const MOD_FILES: &[ModFile] = &[
     mod_file!("mesh/hooks/register.js"),
     mod_file!("mesh/hooks/server.js"),
     mod_file!("mesh/hooks/command.js"),
+    mod_file!("mesh/hooks/doorbell.js"),
+    mod_file!("mesh/hooks/fork_prompt.js"),
+    mod_file!("mesh/hooks/forks.js"),
+    mod_file!("mesh/hooks/reading_fork.js"),
+    mod_file!("mesh/hooks/status.js"),
 ];
 
 /// Returns the folder of the marketplace.

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use rusqlite::{named_params, params};
 
 use super::engine::{self, OptionalExtension, Row};
+use super::schema::FORK_SCHEMA;
 use super::transaction::Tx;
 use crate::model::message::{EVERYONE, MessageType, SHORT_BODY_CHARS_MAX, SentTo, Topic};
 use crate::platform::id::{MessageId, PeerId, SessionId};
@@ -115,7 +116,7 @@ pub struct MessageListing<'a> {
 }
 
 /// What is pending for a peer and one of its sessions.
-#[expect(clippy::struct_excessive_bools, reason = "four independent flags")]
+#[expect(clippy::struct_excessive_bools, reason = "five independent flags")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PendingFlags {
     /// Open questions.
@@ -126,6 +127,8 @@ pub struct PendingFlags {
     pub mail: bool,
     /// Grants that the session has not been notified of.
     pub grants: bool,
+    /// Answers of its forks of which the session was not notified.
+    pub fork_answers: bool,
 }
 
 const MESSAGE_COLUMNS: &str = "m.id, m.from_name, p.name AS to_name, m.topic, m.type, m.subject, m.in_reply_to, m.posted_at_ms, m.expires_at_ms, octet_length(m.body) AS bytes";
@@ -361,13 +364,20 @@ impl Tx<'_> {
                 ..PendingFlags::default()
             });
         }
-        let mut pending_flags = self.sql.prepare_cached(PENDING_FLAGS_SQL)?.query_row(
+        let fork_answers = if self.schema_at_least(FORK_SCHEMA) {
+            "EXISTS (SELECT 1 FROM fork WHERE session_id = ?2 AND reported = 0)"
+        } else {
+            "false"
+        };
+        let sql = format!("{PENDING_FLAGS_SQL}, {fork_answers} AS fork_answers");
+        let mut pending_flags = self.sql.prepare_cached(&sql)?.query_row(
             params![peer, session, self.now.wall_ms],
             |row| {
                 Ok(PendingFlags {
                     questions: row.get("questions")?,
                     answers: row.get("answers")?,
                     grants: row.get("grants")?,
+                    fork_answers: row.get("fork_answers")?,
                     mail: false,
                 })
             },

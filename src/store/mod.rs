@@ -35,6 +35,7 @@ mod fencing_token;
 mod file_database;
 mod file_header;
 mod filesystem_check;
+mod fork;
 mod fts_erase;
 mod held_question;
 #[cfg(feature = "hub")]

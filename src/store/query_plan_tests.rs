@@ -152,6 +152,17 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
         tx.max_delivered_depth(session())?;
         tx.take_peers_due_for_wake().map(drop)
     }),
+    ("forks", &|tx| {
+        let question = QuestionId::from(Ulid::nil());
+        tx.fork_state(question)?;
+        tx.is_fork_running(question, session())?;
+        tx.fork_answer(question)?;
+        tx.count_forks_since(session(), 1)?;
+        tx.first_running_fork_at_ms(session())?;
+        tx.fork_totals(Some(session()))?;
+        tx.unreported_fork_answers(session())?;
+        tx.fail_forks_of_session(session())
+    }),
     ("the turns of a session", &|tx| {
         tx.count_stop_blocks(QuestionId::from(Ulid::nil()))?;
         tx.delete_closed_deliveries(session(), Some(["2", "3"]))
@@ -355,9 +366,10 @@ fn assert_uses_indexes(store_call: StoreCall, indexes: &[&str]) {
 const NEEDED_INDEXES: &[(&str, &str)] = &[
     (
         "the flags of a hook",
-        "question_pending question_answers claim_untold",
+        "question_pending question_answers claim_untold fork_unreported",
     ),
     ("pending questions", "question_pending question_answers"),
+    ("forks", "fork_of_session fork_unreported fork_running"),
     ("the turns of a session", "showing_of_session"),
     (
         "a question",

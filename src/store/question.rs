@@ -4,7 +4,9 @@ use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use super::engine::{self, OptionalExtension, Params, Row};
+use super::schema::FORK_SCHEMA;
 use super::transaction::Tx;
+use crate::model::fork::FORK_RUNS_MS_MAX;
 use crate::model::question::{EXPIRES_MS, UNDELIVERED_RETRY_MS};
 use crate::model::{AnsweredBy, QuestionState, WakeState};
 use crate::platform::id::{PeerId, QuestionId, SessionId};
@@ -99,10 +101,6 @@ const DELIVERY_COLUMNS: &str =
 
 impl Question {
     fn from_row(row: &Row) -> engine::Result<Self> {
-        let answered_by = |word: &str| match word {
-            "person" => AnsweredBy::Person,
-            _ => AnsweredBy::Session,
-        };
         Ok(Self {
             id: row.get(column!(QUESTION_COLUMNS, "id"))?,
             asker: row.get(column!(QUESTION_COLUMNS, "asker_peer"))?,
@@ -124,7 +122,7 @@ impl Question {
             answered_by: row
                 .get_ref(column!(QUESTION_COLUMNS, "answered_by"))?
                 .as_str_or_null()?
-                .map(answered_by),
+                .map(AnsweredBy::of),
             answered_at_ms: row.get(column!(QUESTION_COLUMNS, "answered_at_ms"))?,
             answer_late: row.get(column!(QUESTION_COLUMNS, "answer_late"))?,
             answer_shown_at_ms: row.get(column!(QUESTION_COLUMNS, "answer_shown_at_ms"))?,
@@ -211,7 +209,18 @@ impl Tx<'_> {
             .query_row(params![target, self.now.wall_ms], |row| row.get(0))
     }
 
-    /// Returns the open questions of a peer, oldest first, at most 200, with their deliveries to `session`.
+    /// Returns the condition that no fork is about to answer the question `q`. The parameter `?3` is the time.
+    fn no_fork_runs_sql(&self) -> String {
+        if !self.schema_at_least(FORK_SCHEMA) {
+            return "true".to_owned();
+        }
+        format!(
+            "NOT EXISTS (SELECT 1 FROM fork f WHERE f.question_id = q.id AND f.state = 'running' AND f.taken_at_ms > ?3 - {FORK_RUNS_MS_MAX})"
+        )
+    }
+
+    /// Returns the open questions of a peer, oldest first, at most 200, with their deliveries to `session`. Those that a fork
+    /// is about to answer are left out.
     pub(crate) fn pending_questions(
         &self,
         target: PeerId,
@@ -221,7 +230,8 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "SELECT {QUESTION_COLUMNS}, {DELIVERY_COLUMNS}
                  FROM question q LEFT JOIN showing s ON s.question_id = q.id AND s.session_id = ?2
-                 WHERE q.target_peer = ?1 AND q.state = 'open' AND q.expires_at_ms > ?3 ORDER BY q.id LIMIT 200"
+                 WHERE q.target_peer = ?1 AND q.state = 'open' AND q.expires_at_ms > ?3 AND {} ORDER BY q.id LIMIT 200",
+                self.no_fork_runs_sql()
             ))?
             .query_map(
                 params![target, session, self.now.wall_ms],
@@ -246,8 +256,8 @@ impl Tx<'_> {
             .optional()
     }
 
-    /// Returns the open questions of a peer that were never delivered to `session`, oldest first, at most a hundred.
-    /// `include_failed` adds those whose wake attempts have failed.
+    /// Returns the open questions of a peer that were never delivered to `session` and that no fork is about to answer, oldest
+    /// first, at most a hundred. `include_failed` adds those whose wake attempts have failed.
     pub(crate) fn undelivered_questions(
         &self,
         target: PeerId,
@@ -255,11 +265,12 @@ impl Tx<'_> {
         include_failed: bool,
     ) -> engine::Result<Vec<QuestionId>> {
         self.sql
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "SELECT q.id FROM question q LEFT JOIN showing s ON s.question_id = q.id AND s.session_id = ?2
                  WHERE q.target_peer = ?1 AND q.state = 'open' AND q.expires_at_ms > ?3 AND (?4 OR q.wake <> 'failed')
-                 AND coalesce(s.times, 0) = 0 ORDER BY q.id LIMIT 100",
-            )?
+                 AND coalesce(s.times, 0) = 0 AND {} ORDER BY q.id LIMIT 100",
+                self.no_fork_runs_sql()
+            ))?
             .query_map(
                 params![target, session, self.now.wall_ms, include_failed],
                 |row| row.get(0),
@@ -377,17 +388,13 @@ impl Tx<'_> {
 
     /// Closes a question with an answer or a decline.
     pub(crate) fn store_answer(&self, id: QuestionId, answer: &NewAnswer) -> engine::Result<()> {
-        let answered_by = match answer.by {
-            AnsweredBy::Person => "person",
-            AnsweredBy::Session => "session",
-        };
         self.sql
             .prepare_cached(
                 "UPDATE question SET state = ?2, answer = ?3, answered_by = ?4, answered_session = ?5, answered_at_ms = ?6, answer_late = ?7,
                         answer_open = 1, answer_shown_at_ms = NULL, closed_at_ms = ?6, answered_head = ?8 WHERE id = ?1",
             )?
             .run(params![
-                id, answer.state.as_str(), answer.text, answered_by, answer.session, self.now.wall_ms, answer.late, answer.head
+                id, answer.state.as_str(), answer.text, answer.by.as_str(), answer.session, self.now.wall_ms, answer.late, answer.head
             ])
     }
 

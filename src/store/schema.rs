@@ -17,6 +17,9 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
+/// The version that brought the table of forks.
+pub(super) const FORK_SCHEMA: u32 = 6;
+
 /// The schema of this program.
 pub(super) const CURRENT: Schema = Schema {
     migrations: &[
@@ -34,6 +37,9 @@ pub(super) const CURRENT: Schema = Schema {
         },
         Migration {
             sql: include_str!("schema/0005_other_hosts.sql"),
+        },
+        Migration {
+            sql: include_str!("schema/0006_forks.sql"),
         },
     ],
     min_reader: 1,

@@ -284,6 +284,7 @@ impl Tx<'_> {
         self.sql
             .run("DELETE FROM wait WHERE session_id = ?1", [id])?;
         self.sql.run("UPDATE peer SET last_seen_at_ms = ?2 WHERE id = (SELECT peer_id FROM session WHERE id = ?1)", params![id, self.now.wall_ms])?;
+        self.fail_forks_of_session(id)?;
         Ok(ended > 0)
     }
 

@@ -141,7 +141,7 @@ impl Tx<'_> {
     }
 
     /// Returns whether the database has at least this version of the schema. A hook does not migrate, so it may read an
-    /// older one: 2 brought messages, claims and shared state, 3 memories and tasks, 4 access keys, 5 sessions on other hosts.
+    /// older one: 2 brought messages, claims and shared state, 3 memories and tasks, 4 access keys, 5 sessions on other hosts, 6 forks.
     pub(crate) fn schema_at_least(&self, version: u32) -> bool {
         self.version >= version
     }

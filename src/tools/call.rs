@@ -27,6 +27,8 @@ pub struct CallContext<'a> {
     pub wake: &'static str,
     /// How long the program has run.
     pub uptime_seconds: i64,
+    /// Whether a plugin inside the client makes the call, and no model.
+    pub from_plugin: bool,
 }
 
 /// The outcome of a step.

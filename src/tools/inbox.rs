@@ -14,8 +14,9 @@ use crate::platform::text::cut_chars;
 use crate::store::Task;
 use crate::tools::call::{CallContext, Operation, single_step};
 use crate::tools::entry::{Effect, JsonObject, ToolEntry};
+use crate::tools::fork::{ForkReplyParams, ForkRequestParams};
 use crate::tools::result_budget::ResultBudget;
-use crate::tools::{arguments, event, output, results, schema};
+use crate::tools::{arguments, event, fork, output, results, schema};
 
 pub(super) const TOOLS: [ToolEntry; 2] = [
     ToolEntry {
@@ -47,12 +48,18 @@ struct ReplyToPeerParams {
     answer: String,
     decline: Option<bool>,
     corrects: Option<bool>,
+    /// Of the mod only, so no model reads of it.
+    #[schemars(skip)]
+    fork: Option<ForkReplyParams>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PollInboxParams {
     question_id: Option<String>,
+    /// Of the mod only, so no model reads of it.
+    #[schemars(skip)]
+    fork: Option<ForkRequestParams>,
 }
 
 /// A reply, as the arguments of `reply_to_peer` make it.
@@ -61,6 +68,7 @@ pub(crate) struct ReplyDraft {
     answer: String,
     decline: bool,
     corrects: bool,
+    fork: Option<ForkReplyParams>,
 }
 
 impl ReplyDraft {
@@ -71,23 +79,33 @@ impl ReplyDraft {
             answer,
             decline,
             corrects,
+            fork,
         } = arguments::read(arguments)?;
         Ok(Self {
             question: arguments::question_id(&question_id)?,
             answer,
             decline: decline == Some(true),
             corrects: corrects == Some(true),
+            fork,
         })
     }
 
-    /// Stores the reply of a session. Returns the result of the call.
-    pub(crate) fn store(&self, mesh: &mut Mesh, me: &SessionHandle) -> Result<Value> {
+    /// Stores the reply of a session: of its model, or `from_plugin` of a fork. Returns the result of the call.
+    pub(crate) fn store(
+        &self,
+        mesh: &mut Mesh,
+        me: &SessionHandle,
+        from_plugin: bool,
+    ) -> Result<Value> {
+        let is_plain = !self.decline && !self.corrects;
+        let fork = fork::checked_reply(self.fork.as_ref(), is_plain, from_plugin)?;
         let reply = Reply {
             question: self.question,
             text: &self.answer,
             decline: self.decline,
             corrects: self.corrects,
             force: false,
+            fork,
         };
         let replied = mesh.reply(me, reply)?;
         Ok(json!({
@@ -102,11 +120,16 @@ impl ReplyDraft {
 
 fn reply_to_peer(arguments: JsonObject) -> Result<Operation> {
     let draft = ReplyDraft::read(arguments)?;
-    Ok(single_step(move |call| draft.store(call.mesh, &call.me)))
+    Ok(single_step(move |call| {
+        draft.store(call.mesh, &call.me, call.from_plugin)
+    }))
 }
 
 fn poll_inbox(arguments: JsonObject) -> Result<Operation> {
-    let PollInboxParams { question_id } = arguments::read(arguments)?;
+    let PollInboxParams { question_id, fork } = arguments::read(arguments)?;
+    if let Some(request) = fork {
+        return Ok(single_step(move |call| fork::serve(&request, call)));
+    }
     let id = question_id
         .map(|id| arguments::question_id(&id))
         .transpose()?;
@@ -126,8 +149,11 @@ fn deliver_question(call: &mut CallContext<'_>, id: QuestionId) -> Result<Value>
         questions,
         ..Inbox::default()
     };
-    call.mesh
-        .mark_delivered(&call.me, &inbox, None, WakeState::Call)?;
+    let delivered = delivered && !call.from_plugin;
+    if delivered {
+        call.mesh
+            .mark_delivered(&call.me, &inbox, None, WakeState::Call)?;
+    }
     Ok(full_question(call.me.name.as_str(), &between, delivered))
 }
 
@@ -136,8 +162,11 @@ fn deliver_inbox(call: &mut CallContext<'_>) -> Result<Value> {
     let unread = call.mesh.unread(&call.me)?;
     let tasks = call.mesh.unstarted_tasks(&call.me)?;
     let (mut body, delivered) = inbox_body(call.me.name.as_str(), inbox, unread, &tasks);
-    call.mesh
-        .mark_delivered(&call.me, &delivered, None, WakeState::Call)?;
+    // What a plugin sees is not before the model.
+    if !call.from_plugin {
+        call.mesh
+            .mark_delivered(&call.me, &delivered, None, WakeState::Call)?;
+    }
     event::add_subscribed_events(call.mesh, &call.me, &mut body)?;
     Ok(body)
 }

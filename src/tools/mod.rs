@@ -29,6 +29,8 @@ mod error;
 #[cfg(feature = "server")]
 mod event;
 #[cfg(feature = "server")]
+mod fork;
+#[cfg(feature = "server")]
 mod inbox;
 #[cfg(feature = "server")]
 mod memory;

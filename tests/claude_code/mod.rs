@@ -31,6 +31,10 @@ mod guard;
 /// The mod, which the client loads in place.
 mod mod_command;
 
+/// Answers from forks of sessions that work, wait or are idle.
+mod fork;
+mod fork_reads;
+
 /// Tasks that one session creates and another does.
 mod tasks;
 

@@ -134,6 +134,7 @@ pub(super) fn declines(mut peer: Member, reason: &'static str) -> JoinHandle<Mem
             decline: true,
             corrects: false,
             force: false,
+            fork: None,
         };
         peer.mesh().reply(&me, reply).unwrap();
         peer

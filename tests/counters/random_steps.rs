@@ -75,6 +75,7 @@ impl RandomSteps {
             decline,
             corrects,
             force: false,
+            fork: None,
         };
         let declines = number.is_multiple_of(2);
         let _ = self.bo.mesh().reply(&me, reply(declines, false, "5433"));

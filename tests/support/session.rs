@@ -121,6 +121,19 @@ impl Session {
         InFlight { session: self, id }
     }
 
+    /// Calls a tool as a plugin inside Claude Code does, and returns the JSON object in its result.
+    #[track_caller]
+    pub(crate) fn call_from_plugin(&self, tool: &str, arguments: Value) -> Value {
+        let id = self.send(
+            "tools/call",
+            json!({
+                "name": tool, "arguments": arguments,
+                "_meta": { "claudecode/toolUseId": "toolu_plugin_00ff" },
+            }),
+        );
+        InFlight { session: self, id }.result()
+    }
+
     #[track_caller]
     pub(crate) fn request(&self, method: &str, params: Value) -> Value {
         let id = self.send(method, params);
@@ -129,7 +142,11 @@ impl Session {
 
     fn send(&self, method: &str, mut params: Value) -> i64 {
         let id = self.next_id.fetch_add(1, Ordering::SeqCst);
+        let more = params["_meta"].take();
         params["_meta"] = request_metadata();
+        if more.is_object() {
+            params["_meta"] = merged(params["_meta"].take(), more);
+        }
         params["_meta"]["progressToken"] = id.into();
         self.line(
             &json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string(),

@@ -185,6 +185,8 @@ impl HubMesh {
                 project: &session.project,
                 wake: self.listener.kind(),
                 uptime_seconds: (self.now().monotonic_ms - self.started.monotonic_ms) / 1000,
+                // Only the server of a session sees who makes its calls.
+                from_plugin: false,
             })
         })
         .await

@@ -27,6 +27,8 @@ const SENTENCES = {
   "question.held": ({ data }) => `a question is held: ${data.reason}`,
   "question.rung": () => "was sent a wake-up for a question",
   "question.queued": () => "was sent a question, which it reads with its next step",
+  "question.forked": () => "lets a fork answer a question",
+  "question.not_forked": () => "gets a question that its fork did not answer",
   "question.not_woken": ({ data }) => `was not woken for a question: ${data.reason}`,
   "message.posted": ({ data }) => `posted to ${data.to ?? "somebody"} (${data.type})`,
   "claim.granted": ({ subject, data }) => `holds ${subject} (fence ${data.fence})`,
@@ -61,6 +63,8 @@ function until(data) {
 
 /** @param {any} data */
 function notes(data) {
-  const all = [data.by === "person" && "by a person", data.late && "late", data.corrects && "corrected"].filter(Boolean);
+  const tokens = Object.values(data.usage ?? {}).reduce((sum, count) => sum + count, 0);
+  const byFork = data.by === "fork" && `by a fork, ${tokens} tokens`;
+  const all = [data.by === "person" && "by a person", byFork, data.late && "late", data.corrects && "corrected"].filter(Boolean);
   return all.length > 0 ? ` (${all.join(", ")})` : "";
 }

@@ -69,7 +69,7 @@ fn store(mesh: &mut Mesh, host: &str, key: &str, reply: &LateReply) -> Result<Va
         }
     }
     mesh.begin_call(caller, (key, hash));
-    let stored = draft.store(mesh, &me);
+    let stored = draft.store(mesh, &me, false);
     mesh.end_call();
     let result = stored?;
     mesh.complete_call(caller, key, (200, &result.to_string()))?;

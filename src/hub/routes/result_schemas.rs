@@ -12,7 +12,8 @@ const SHARED: &[(&str, &str)] = &[
         "peer:string peer_id:string aliases:[string] liveness:string activity:string askable:boolean role:string~ \
          summary:string~ doing:string~ current_task:string~ agent:string~ host:string~ project:string~ git_root:string~ \
          git_branch:string~ epoch:integer started_at:string~ last_seen_at:string idle_seconds:integer~ quiet_until:string~ \
-         questions_waiting:integer held:string~ posted_turns:integer~ stops:integer~ claims:[HeldClaim] why?:[string]~",
+         questions_waiting:integer held:string~ posted_turns:integer~ stops:integer~ claims:[HeldClaim] why?:[string]~ \
+         forks?:object",
     ),
     (
         "HeldClaim",
@@ -25,7 +26,7 @@ const SHARED: &[(&str, &str)] = &[
     ),
     (
         "QuestionResult",
-        "status:string question_id?:string~ question_ids?:[string] from?:string by?:string answer?:string answered_at?:string~ \
+        "status:string question_id?:string~ question_ids?:[string] from?:string by?:string answer?:string answered_at?:string~ as_of?:string git_head?:string~ \
          waited_ms?:integer delivery?:Delivery hint?:string last_seen_at?:string same_project?:[string]~ reason?:string \
          until?:string~ withdrawn?:boolean known?:[object] questions?:[PendingQuestion] chain?:[string] \
          answers?:[QuestionResult]",
@@ -97,7 +98,7 @@ const RESULTS: &[(&str, &str)] = &[
         "mesh_status",
         "status:string version:string schema:integer path:string mesh:string bytes:integer wal_bytes:integer \
          uptime_seconds:integer pid:integer wake:string peers:object questions:object messages:integer claims:integer \
-         tasks:integer memories:integer events:integer engine:string brakes:object",
+         tasks:integer memories:integer events:integer engine:string brakes:object forks:object",
     ),
     ("meshes", "meshes:[Mesh]"),
     (

@@ -11,6 +11,7 @@ use crate::mesh::peer::person::{askable_sessions, reachable_by};
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::throttle::{throttled_for_observer, throttled_for_person};
 use crate::model::activity_summary::ActivitySummary;
+use crate::model::fork::ForkTotals;
 use crate::model::person::ReachableBy;
 use crate::model::throttle::Throttled;
 use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
@@ -56,6 +57,8 @@ pub struct PeerView {
     pub questions_waiting: u32,
     /// Why questions to it are held.
     pub held: Option<Throttled>,
+    /// What forks of the session have answered.
+    pub forks: ForkTotals,
     pub claims: Vec<Claim>,
     /// The task it works on.
     pub current_task: Option<Task>,
@@ -189,6 +192,10 @@ pub(in crate::mesh) fn build_view(read: ReadContext, peer: Peer) -> Result<PeerV
             _ if is_person => throttled_for_person(read, &peer)?,
             Some(session) => throttled_for_observer(read, &peer, session)?,
             None => None,
+        },
+        forks: match &session {
+            Some(session) => read.tx.fork_totals(Some(session.id))?,
+            None => ForkTotals::default(),
         },
         claims: claims_held_by(read, peer.id)?,
         current_task: read.tx.current_task(peer.id)?,

@@ -11,6 +11,7 @@ use crate::mesh::peer::git_state::commit_of_folder;
 use crate::mesh::peer::person::wake_sessions;
 use crate::mesh::question::inbox::covers_empty_seat;
 use crate::mesh::session::SessionHandle;
+use crate::model::fork::ForkAnswer;
 use crate::model::{AnsweredBy, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result};
 use crate::platform::id::QuestionId;
 use crate::store::{NewAnswer, Question};
@@ -28,6 +29,8 @@ pub struct Reply<'a> {
     pub corrects: bool,
     /// Accepts a text that looks like a secret; works for a person only.
     pub force: bool,
+    /// What a fork of the session says about its answer; `None` if the session itself, or a person, answers.
+    pub fork: Option<ForkAnswer>,
 }
 
 impl Reply<'_> {
@@ -76,6 +79,13 @@ impl Mesh {
                 drop(tx.peer(me.peer));
             })?;
             check_may_answer(write, me, &question)?;
+            if reply.fork.is_some() && !write.tx.is_fork_running(question.id, me.session)? {
+                let problem = format!(
+                    "no fork of this session was to answer question {}",
+                    question.id
+                );
+                return Err(Refusal::NotYours { problem }.into());
+            }
             let asker = write.tx.peer(question.asker)?;
             let waiting = write.served_sessions_waiting_on(question.id, None)?;
             let head = match head {
@@ -154,10 +164,10 @@ fn store_reply(
     let ReplyOutcome {
         state, to, late, ..
     } = outcome;
-    let by = if me.kind == PeerKind::Person {
-        AnsweredBy::Person
-    } else {
-        AnsweredBy::Session
+    let by = match reply.fork {
+        Some(_) => AnsweredBy::Fork,
+        None if me.kind == PeerKind::Person => AnsweredBy::Person,
+        None => AnsweredBy::Session,
     };
     let answer = NewAnswer {
         state: *state,
@@ -174,9 +184,20 @@ fn store_reply(
         EventKind::QuestionAnswered
     };
     let corrects = question.state.is_replied();
-    let data = json!({
+    let mut data = json!({
         "to": to, "by": by, "late": late, "corrects": corrects, "bytes": reply.text.len(),
     });
+    match &reply.fork {
+        Some(fork) => {
+            write.tx.store_fork_answer(question.id, fork)?;
+            data["usage"] = json!(fork.usage);
+        }
+        // Its session knows what it has corrected.
+        None if question.answered_by == Some(AnsweredBy::Fork) => {
+            write.tx.mark_fork_reported(question.id)?;
+        }
+        None => {}
+    }
     write
         .tx
         .append_event(kind, Some(me.peer), &question.id.to_string(), &data)?;

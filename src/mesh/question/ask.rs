@@ -43,6 +43,8 @@ pub struct QuestionDraft<'a> {
     pub context: Option<&'a str>,
     /// What to do if the peer cannot be asked now.
     pub if_offline: IfOffline,
+    /// Whether the session itself must answer, and no fork of it.
+    pub session_only: bool,
 }
 
 impl<'a> QuestionDraft<'a> {
@@ -52,6 +54,7 @@ impl<'a> QuestionDraft<'a> {
             question,
             context: None,
             if_offline: IfOffline::Queue,
+            session_only: false,
         }
     }
 }
@@ -173,6 +176,9 @@ fn create_question(
     let session = find_live_session_recording_deaths(write, peer)?;
     let throttle = person_throttle(write.read(), peer.quiet_until_ms)?;
     let (id, joined) = insert_or_join(write, me, peer, draft)?;
+    if draft.session_only {
+        write.tx.refuse_fork(id, me.session)?;
+    }
     let askable = session
         .as_ref()
         .is_some_and(|session| write.is_askable(session));

@@ -126,6 +126,9 @@ pub(in crate::mesh) fn mark_delivered(
     for granted in &shown.granted {
         write.tx.mark_grant_notified(granted.claim.id)?;
     }
+    for note in &shown.fork_notes {
+        write.tx.mark_fork_reported(note.question.id)?;
+    }
     if let Some(last) = shown.mail.last() {
         write.tx.set_mail_mentioned(me.peer, last.id)?;
     }

@@ -33,6 +33,15 @@ pub struct LateAnswer {
     pub from: PeerName,
 }
 
+/// An answer that a fork of the session has given, of which the session does not know.
+#[expect(missing_docs, reason = "the other field names say it")]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ForkNote {
+    pub question: Question,
+    /// Who asked.
+    pub from: PeerName,
+}
+
 /// What is pending for a session.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Inbox {
@@ -46,6 +55,9 @@ pub struct Inbox {
     pub has_new_mail: bool,
     /// Mail to mention, oldest first.
     pub mail: Vec<Message>,
+    /// What forks of the session have answered, oldest first.
+    #[serde(default)]
+    pub fork_notes: Vec<ForkNote>,
 }
 
 impl Inbox {
@@ -55,6 +67,7 @@ impl Inbox {
             && self.answers.is_empty()
             && self.granted.is_empty()
             && self.mail.is_empty()
+            && self.fork_notes.is_empty()
     }
 }
 
@@ -127,6 +140,11 @@ pub(in crate::mesh) fn inbox(read: ReadContext, me: &SessionHandle) -> Result<In
         granted,
         has_new_mail: pending_flags.mail,
         mail: Vec::new(),
+        fork_notes: if pending_flags.fork_answers {
+            fork_notes(read, me)?
+        } else {
+            Vec::new()
+        },
     })
 }
 
@@ -178,6 +196,15 @@ fn pending_at(
         });
     }
     Ok(questions)
+}
+
+fn fork_notes(read: ReadContext, me: &SessionHandle) -> Result<Vec<ForkNote>> {
+    let mut notes = Vec::new();
+    for question in read.tx.unreported_fork_answers(me.session)? {
+        let from = peer_name(read, question.asker)?;
+        notes.push(ForkNote { question, from });
+    }
+    Ok(notes)
 }
 
 fn late_answers(read: ReadContext, me: &SessionHandle) -> Result<Vec<LateAnswer>> {

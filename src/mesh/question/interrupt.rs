@@ -8,6 +8,7 @@ use crate::mesh::peer::person::is_held_for_budget;
 use crate::mesh::question::delivery::{DeliveryDetails, mark_delivered};
 use crate::mesh::question::inbox::{Inbox, PendingQuestion, questions_at};
 use crate::mesh::session::SessionHandle;
+use crate::mesh::wake::fork_eligibility::awaits_fork;
 use crate::model::{PeerName, Result, WakeState};
 use crate::platform::id::{QuestionId, WaitId};
 use crate::platform::text::utf16_len;
@@ -166,12 +167,14 @@ fn questions_due_to_interrupt(
             _ => false,
         }
     };
-    Ok(pending
-        .iter()
-        .filter(due)
-        .filter(|delivery| !is_held_for_budget(&delivery.question))
-        .map(|delivery| delivery.question.id)
-        .collect())
+    let mut questions = Vec::new();
+    for delivery in pending.iter().filter(due) {
+        let question = &delivery.question;
+        if !is_held_for_budget(question) && !awaits_fork(read, me, question)? {
+            questions.push(question.id);
+        }
+    }
+    Ok(questions)
 }
 
 /// Returns whether a question interrupts a wait now.

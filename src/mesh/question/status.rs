@@ -4,7 +4,7 @@ use crate::mesh::context::ReadContext;
 use crate::mesh::peer::person::{askable_sessions, reachable_by, throttled_for_stored_question};
 use crate::mesh::wake::throttle::throttled_for_asker;
 use crate::model::throttle::Throttled;
-use crate::model::{Activity, DeliveryStatus, PeerKind, PeerName, Refusal, Result};
+use crate::model::{Activity, AnsweredBy, DeliveryStatus, PeerKind, PeerName, Refusal, Result};
 use crate::platform::id::QuestionId;
 use crate::store::{Peer, Question};
 
@@ -25,6 +25,17 @@ pub struct QuestionStatus {
     pub died: bool,
     /// When the peer was last seen, in wall milliseconds.
     pub last_seen_at_ms: i64,
+    /// What is known of the answer, if a fork of the session of the peer has given it.
+    pub fork: Option<ForkResult>,
+}
+
+/// What is known of the answer of a fork.
+#[derive(Debug, Clone)]
+pub struct ForkResult {
+    /// The time of the last message that the fork knew, in wall milliseconds.
+    pub as_of_ms: i64,
+    /// The commit that was checked out in the project of the peer.
+    pub git_head: Option<String>,
 }
 
 impl Mesh {
@@ -66,7 +77,12 @@ pub(in crate::mesh) fn question_status(
         },
         peer_activity: reach.activity,
     };
+    let fork = match question.answered_by {
+        Some(AnsweredBy::Fork) => read.tx.fork_answer(id)?,
+        _ => None,
+    };
     Ok(QuestionStatus {
+        fork: fork.map(|(as_of_ms, git_head)| ForkResult { as_of_ms, git_head }),
         died: reach.died,
         held: reach.held,
         question,

@@ -205,6 +205,7 @@ impl Mesh {
                 granted,
                 has_new_mail: false,
                 mail,
+                fork_notes: Vec::new(),
             })
         })
     }

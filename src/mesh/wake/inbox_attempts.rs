@@ -68,7 +68,9 @@ impl Mesh {
                 .tx
                 .session(me.session)?
                 .is_some_and(|session| session.wake_attempt.is_some());
-            Ok(!has_attempt && PendingItems::of(read, me, false)?.is_empty())
+            // A question whose fork crashes is pending again later.
+            let fork_runs = read.tx.first_running_fork_at_ms(me.session)?.is_some();
+            Ok(!has_attempt && !fork_runs && PendingItems::of(read, me, false)?.is_empty())
         })?;
         if nothing_pending {
             return Ok(WakeAction::NONE);

@@ -51,8 +51,11 @@ impl PendingItems {
         Ok(pending_items)
     }
 
-    pub(in crate::mesh) fn only_mail_and_claims(self) -> Self {
+    /// Returns what is left of it while a call of the session waits: the call returns with questions and answers, except with
+    /// these questions.
+    pub(in crate::mesh) fn during_wait(self, questions: Vec<QuestionId>) -> Self {
         Self {
+            undelivered_questions: questions,
             mail: self.mail,
             granted: self.granted,
             ..Self::default()

@@ -2,10 +2,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::mesh::context::WriteContext;
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::session::SessionHandle;
+use crate::mesh::wake::fork_eligibility::questions_awaiting_fork;
 use crate::mesh::wake::pending::PendingItems;
 use crate::mesh::wake::throttle::throttled_even_if_waiting;
+use crate::model::fork::FORK_RUNS_MS_MAX;
 use crate::model::throttle::{PersonAlert, Throttled};
 use crate::model::{Activity, EventKind, Result};
 use crate::platform::id::QuestionId;
@@ -94,18 +96,12 @@ pub(in crate::mesh) fn decide_wake(
     if session.ended_at_ms.is_some() {
         return not_now;
     }
-    let mut pending_items = PendingItems::of(write.read(), me, include_failed)?;
+    let pending_items = items_to_wake_for(write.read(), me, include_failed)?;
     if pending_items.is_empty() {
-        write.tx.set_wake_attempt(me.session, None)?;
-        return not_now;
-    }
-    if write.tx.newest_wait(me.session)?.is_some() {
-        // A blocking wait of this session returns with the question, which is better than a wake. It does not return
-        // with mail.
-        pending_items = pending_items.only_mail_and_claims();
-        if pending_items.is_empty() {
-            return not_now;
+        if PendingItems::of(write.read(), me, include_failed)?.is_empty() {
+            write.tx.set_wake_attempt(me.session, None)?;
         }
+        return not_now_but_after_forks(write, me);
     }
     if let Some(held) = throttled_even_if_waiting(write.read(), &peer, &session)? {
         for id in &pending_items.undelivered_questions {
@@ -126,6 +122,31 @@ pub(in crate::mesh) fn decide_wake(
         attempt: session.wake_attempt,
         pending_items,
         activity,
+    })
+}
+
+/// Returns what a session is to be woken for. A blocking wait of the session returns with a question, which is better than a
+/// wake, unless a fork is about to answer the question. It does not return with mail.
+pub(in crate::mesh) fn items_to_wake_for(
+    read: ReadContext,
+    me: &SessionHandle,
+    include_failed: bool,
+) -> Result<PendingItems> {
+    let pending_items = PendingItems::of(read, me, include_failed)?;
+    if pending_items.is_empty() || read.tx.newest_wait(me.session)?.is_none() {
+        return Ok(pending_items);
+    }
+    let for_forks = questions_awaiting_fork(read, me, &pending_items.undelivered_questions)?;
+    Ok(pending_items.during_wait(for_forks))
+}
+
+/// A question whose fork crashes is pending again some time later.
+fn not_now_but_after_forks(write: &WriteContext, me: &SessionHandle) -> Result<WakeDecision> {
+    let begun_at_ms = write.tx.first_running_fork_at_ms(me.session)?;
+    let now_ms = write.tx.now.wall_ms;
+    Ok(WakeDecision::NotNow {
+        after_ms: begun_at_ms.map(|at_ms| at_ms + FORK_RUNS_MS_MAX - now_ms + 1),
+        held: None,
     })
 }
 

@@ -258,6 +258,7 @@ fn reply(question: QuestionId, text: &str) -> Reply<'_> {
         decline: false,
         corrects: false,
         force: false,
+        fork: None,
     }
 }
 

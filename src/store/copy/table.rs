@@ -29,7 +29,7 @@ pub(super) const META: Table = Table {
 };
 
 /// All tables that are copied.
-pub(super) const TABLES: [Table; 16] = [
+pub(super) const TABLES: [Table; 17] = [
     META,
     whole("peer", &["id"]),
     whole("alias", &["name"]),
@@ -44,6 +44,7 @@ pub(super) const TABLES: [Table; 16] = [
         key: &["question_id", "session_id"],
         condition: "session_id IN (SELECT id FROM session WHERE ended_at_ms IS NOT NULL)",
     },
+    whole("fork", &["question_id"]),
     whole("event", &["seq"]),
     whole("message", &["id"]),
     whole("subscription", &["peer_id", "topic"]),

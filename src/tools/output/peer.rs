@@ -39,6 +39,9 @@ pub fn peer(view: &PeerView, now_ms: i64) -> Value {
         "stops": session.as_ref().map(|session| session.stop_streak),
         "claims": view.claims.iter().map(claim::claimed).collect::<Vec<_>>(),
     });
+    if view.forks.answers > 0 {
+        value["forks"] = json!(view.forks);
+    }
     if let Some(ways) = &view.reachable_by {
         value["reachable_by"] = json!(ways);
     }

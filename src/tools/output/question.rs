@@ -57,6 +57,10 @@ impl QuestionResult<'_> {
             insert("by", json!(by));
             insert("answer", json!(question.answer));
             insert("answered_at", json!(question.answered_at_ms.map(rfc3339)));
+            if let Some(fork) = &self.question.fork {
+                insert("as_of", rfc3339(fork.as_of_ms).into());
+                insert("git_head", json!(fork.git_head));
+            }
         } else {
             insert("delivery", delivery(&self.question.delivery));
         }

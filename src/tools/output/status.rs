@@ -23,6 +23,7 @@ pub fn status(status: &Status) -> Map<String, Value> {
             "held": status.held,
             "stops": status.stops,
         },
+        "forks": status.forks,
     });
     match counts {
         Value::Object(counts) => counts,

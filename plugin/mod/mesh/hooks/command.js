@@ -1,20 +1,16 @@
 // The command /mesh: says who is in the mesh. It runs at once, also during a turn, and only the person reads its text.
 import { callTool, logFault } from './server.js'
 
-const NAME = 'mesh'
+export const COMMAND = 'mesh'
 const PEERS_MAX = 12
 
-export function registerCommand(on) {
-  on('session.start', async ($, e, next) => {
-    const started = await next(e)
-    const description = 'Who is in the mesh, and what waits there'
-    await $.command.register({ name: NAME, description, immediate: true }).catch(error => logFault($, error))
-    return started
-  })
-  on('command.run', { command: NAME }, async $ => {
-    const text = await overview($).catch(error => `the mesh cannot be read: ${error.message}`)
-    return { text, isTextDisplayOnly: true }
-  })
+export async function offerCommand($) {
+  const description = 'Who is in the mesh, and what waits there'
+  await $.command.register({ name: COMMAND, description, immediate: true }).catch(error => logFault($, error))
+}
+
+export async function commandText($) {
+  return await overview($).catch(error => `the mesh cannot be read: ${error.message}`)
 }
 
 async function overview($) {

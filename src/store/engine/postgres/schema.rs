@@ -24,10 +24,16 @@ pub(super) struct SchemaStep {
 }
 
 /// The first creates everything; later ones only add.
-pub(super) const STEPS: &[SchemaStep] = &[SchemaStep {
-    version: 5,
-    sql: include_str!("../../schema/postgres_0005.sql"),
-}];
+pub(super) const STEPS: &[SchemaStep] = &[
+    SchemaStep {
+        version: 5,
+        sql: include_str!("../../schema/postgres_0005.sql"),
+    },
+    SchemaStep {
+        version: 6,
+        sql: include_str!("../../schema/postgres_0006.sql"),
+    },
+];
 
 /// The lowest version that a program must know to use a mesh of this schema.
 const MIN_READER: u32 = 5;
