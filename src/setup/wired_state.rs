@@ -9,6 +9,7 @@ use super::install_paths::InstallScope;
 use super::json_items::{ContainerKind, PathStep};
 use super::json_text::JsonText;
 use super::mod_settings::ModState;
+use super::mod_settings::PLUGIN_NAME as MOD_PLUGIN;
 use super::parse_error::ParseError;
 use super::permission_rules::rules;
 use crate::claude_code::{INBOX_POLICY_KEY, refuses_inbound};
@@ -19,8 +20,6 @@ use crate::setup::server_edits::server_path;
 
 /// How the names of the plugin begin; the name of its marketplace follows.
 const PLUGIN_PREFIX: &str = "mesh@";
-/// The mod that `install --mod` adds is a plugin of the same name, in a marketplace of its own.
-use crate::setup::mod_settings::PLUGIN_NAME as MOD_PLUGIN;
 
 /// One settings file.
 pub(crate) struct SettingsFile {

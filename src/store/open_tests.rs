@@ -17,6 +17,7 @@ const NEXT: Schema = Schema {
         CURRENT.migrations[2],
         CURRENT.migrations[3],
         CURRENT.migrations[4],
+        CURRENT.migrations[5],
         Migration {
             sql: "ALTER TABLE peer ADD COLUMN later TEXT",
         },
@@ -25,7 +26,7 @@ const NEXT: Schema = Schema {
 };
 const BREAKING: Schema = Schema {
     migrations: NEXT.migrations,
-    min_reader: 6,
+    min_reader: 7,
 };
 
 struct TestFolder(tempfile::TempDir);
@@ -152,7 +153,7 @@ fn foreign_or_newer_database_is_refused_and_unchanged() {
         (
             &newer,
             FaultKind::NewerSchema,
-            "has schema 6, this program knows up to 5",
+            "has schema 7, this program knows up to 6",
         ),
     ];
     for (content, kind, expected) in cases {

@@ -27,7 +27,7 @@ pub(super) const TOOLS: [ToolEntry; 2] = [
     ToolEntry {
         set: "ask",
         name: "ask_peer",
-        description: "Asks another session and returns its answer as the result. Use it for what that session knows: its project, services, decisions. Ask one self-contained question. A busy peer gets it too; for an offline one it is stored and you get `offline` at once. `known`: its earlier answers. After two minutes the call may continue in the background and its result comes by itself: do not ask again. Several peers at once: `to` as a list.",
+        description: "Asks another session and returns its answer as the result. Use it for what that session knows: its project, services, decisions. Ask one self-contained question. A busy peer gets it too; for an offline one it is stored: `offline` at once. `known`: its earlier answers. After two minutes the call may go on in the background; its result comes by itself: do not ask again. Several peers: `to` as a list.",
         schema: schema::schema_of::<AskPeerParams>,
         handler: ask_peer,
         effect: Effect::Writes,
@@ -64,7 +64,7 @@ struct AskPeerParams {
     wait_for: Option<WaitFor>,
     /// default queue: return at once
     if_offline: Option<OneOf<IfOffline>>,
-    /// session: no fork of it; known: wake nobody
+    /// session: no fork; known: wake nobody
     prefer: Option<Prefer>,
 }
 
