@@ -304,7 +304,8 @@ fn status_tool_and_status_command_report_the_same_counters() {
             "memories",
             "events",
             "engine",
-            "brakes"
+            "brakes",
+            "forks"
         ]
     );
     let person = world.cli(&world.home(), &["status", "--json"]).json();

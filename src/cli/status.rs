@@ -97,7 +97,7 @@ fn to_json(context: &CliContext, found: &Figures, paused: Option<&str>) -> Value
     body
 }
 
-fn rows(context: &CliContext, found: &Figures) -> [(&'static str, String); 14] {
+fn rows(context: &CliContext, found: &Figures) -> [(&'static str, String); 15] {
     let location = &context.location;
     let [alive, stale, dead] = found.peers;
     let [open, answered, expired] = found.questions;
@@ -124,6 +124,10 @@ fn rows(context: &CliContext, found: &Figures) -> [(&'static str, String); 14] {
             format!("{open} open, {answered} answered, {expired} expired"),
         ),
         ("brakes", throttle_summary(found)),
+        (
+            "forks",
+            found.forks.line().unwrap_or_else(|| "no answers".into()),
+        ),
         ("messages", found.messages.to_string()),
         ("claims", found.claims.to_string()),
         ("tasks", format!("{} open", found.tasks)),
@@ -166,6 +170,5 @@ fn throttle_summary(found: &Figures) -> String {
         let times = pluralize(count(found.stops), "time", "times");
         parts.push(format!("turns kept going {times}"));
     }
-    parts.extend(found.forks.line());
     parts.join(", ")
 }

@@ -87,6 +87,8 @@ impl Pair {
                 let (local, hub) = (self.local.wake(), self.hub.wake());
                 prop_assert_eq!(local.is_some(), hub.is_some(), "a wake");
                 self.lines.extend(local.zip(hub));
+                // A wake ends the hold of questions; the stream looks again at once after it.
+                self.settle();
             }
             Step::LineFails => {
                 self.settle();
