@@ -34,9 +34,10 @@ mod program_path;
 mod redact;
 mod replace_with_backup;
 mod server_edits;
+mod settings_edits;
 mod wired_state;
 
-pub use crate::setup::file_edits::{InstallOptions, WakeMethod};
+pub use crate::setup::settings_edits::{InstallOptions, WakeMethod};
 pub use clients::{CLIENTS, ClientConfig};
 pub use error::InstallError;
 pub use finding::{Finding, Severity};

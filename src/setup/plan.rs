@@ -15,10 +15,11 @@ use super::mod_files::{MOD_FILES, mod_folder, remove_empty_folders};
 use super::mod_settings::{self, ModState};
 use super::parse_error::ParseError;
 use super::redact::redact;
-use crate::setup::file_edits::{Edit, InstallOptions, WantedSettings};
+use crate::setup::file_edits::Edit;
 use crate::setup::hook_edits::wired_hooks;
 use crate::setup::replace_with_backup;
 use crate::setup::replace_with_backup::{CommitOutcome, Replacement, StagedFile};
+use crate::setup::settings_edits::{InstallOptions, WantedSettings};
 
 /// How often a file that changes meanwhile is planned again.
 const COMMIT_ATTEMPTS_MAX: usize = 8;
