@@ -104,9 +104,13 @@ mod tests {
         }));
         assert!(end.is_err());
         assert!(is_cooked(&pts));
-        let mut written = [0; 256];
-        let count = pty.read(&mut written).unwrap();
-        let written = String::from_utf8_lossy(&written[..count]).into_owned();
+        // The other end is closed then, so that reading ends.
+        drop(pts);
+        let (mut written, mut part) = (Vec::new(), [0; 256]);
+        while let Ok(count @ 1..) = pty.read(&mut part) {
+            written.extend_from_slice(&part[..count]);
+        }
+        let written = String::from_utf8_lossy(&written).into_owned();
         assert!(written.starts_with("\x1b[?1049h"), "{written:?}");
         assert!(written.contains("\x1b[?1049l"), "{written:?}");
     }
