@@ -76,8 +76,13 @@ impl Pair {
         match step {
             Step::News(news) => {
                 let news = self.dated(news);
+                let erases = matches!(news, News::Erases { .. });
                 self.hub.news(&news);
                 self.news.push(news);
+                if erases {
+                    // What depends on a question that is not there any more is stored at one of them, and not at the other.
+                    self.settle();
+                }
             }
             Step::Call(call) => self.call(call),
             Step::Hook(hook) => self.hook(hook)?,
