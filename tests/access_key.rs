@@ -1,9 +1,9 @@
 //! Access keys of the hub: verified, expired, revoked, rotated; sign-in links of its board; requests that are repeated.
 use std::time::Duration;
 
-use claude_mesh::mesh::{EarlierCall, KeyDraft, KeyedCaller, Mesh};
+use claude_mesh::mesh::{EarlierCall, KeyDraft, KeyedCaller, Mesh, MessageDraft, PeerDescription};
 use claude_mesh::model::access_key::{AccessKey, KeyHolder, KeyProblem, KeyScope, LinkProblem};
-use claude_mesh::model::{Error, PeerKind, PeerName, Refusal};
+use claude_mesh::model::{Error, PeerKind, PeerName, Recipient, Refusal};
 use claude_mesh::platform::id::KeyId;
 use claude_mesh::platform::process;
 
@@ -329,4 +329,40 @@ fn result_of_a_request_is_kept_for_a_day() {
     assert_eq!(find(1), EarlierCall::OtherCall);
     fixture.clock.advance_ms(2 * DAY_MS);
     assert_eq!(mesh.sweep().unwrap().requests, 1);
+}
+
+#[test]
+fn mark_of_a_mesh_changes_with_keys_names_and_ends() {
+    let fixture = MeshFixture::new();
+    let mut mesh = fixture.mesh();
+    let ada = mesh.register(&fixture.join_request("ada", 1)).unwrap();
+    let bo = mesh.register(&fixture.join_request("bo", 2)).unwrap();
+    let to = Recipient::parse("bo").unwrap();
+    let before = mesh.change_mark().unwrap();
+    mesh.post(&ada, &MessageDraft::of(&to, "the build is green"))
+        .unwrap();
+    mesh.describe(&ada, &PeerDescription::default()).unwrap();
+    assert_eq!(
+        mesh.change_mark().unwrap(),
+        before,
+        "neither keys, names nor sessions"
+    );
+    let mut mark = before;
+    let mut is_new = |mesh: &mut Mesh, what: &str| {
+        let earlier = std::mem::replace(&mut mark, mesh.change_mark().unwrap());
+        assert_ne!(mark, earlier, "{what}");
+    };
+    let (_, key) = mesh.create_key(&draft("ada")).unwrap();
+    is_new(&mut mesh, "a key is created");
+    mesh.revoke_keys(&key.id.to_string()).unwrap();
+    is_new(&mut mesh, "a key is revoked");
+    mesh.register(&fixture.join_request("cleo", 3)).unwrap();
+    is_new(&mut mesh, "a session registers");
+    mesh.unregister(bo.session, "it ends").unwrap();
+    is_new(&mut mesh, "a session ends");
+    let mut other = fixture.mesh();
+    other
+        .post(&ada, &MessageDraft::of(&to, "another program"))
+        .unwrap();
+    is_new(&mut mesh, "another program commits");
 }

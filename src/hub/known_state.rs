@@ -1,4 +1,4 @@
-//! What a mesh was found to say about keys and sessions, for as long as nothing is committed to it: most requests need not
+//! What a mesh was found to say about keys and sessions, for as long as no commit can have changed it: most requests need not
 //! read it again.
 use std::collections::HashMap;
 
@@ -55,9 +55,9 @@ impl KnownState {
         }))
     }
 
-    /// Forgets what may have changed: after a commit of another program to a file, and after one of this that changes keys or
-    /// sessions. A mesh on a server is committed to all the time, so what is
-    /// known of it is read again once a second.
+    /// Forgets what may have changed: after a commit of another program to a file, and after one of this program that changes
+    /// keys, peers or sessions. A mesh on a server is committed to all the time, so what is known of it is read again once a
+    /// second.
     fn forget_if_changed(&mut self, mesh: &mut Mesh) -> Result<()> {
         if mesh.is_on_server() {
             let now_ms = mesh.now().monotonic_ms;

@@ -41,8 +41,7 @@ pub(super) struct MeshPool {
 }
 
 impl MeshPool {
-    /// Opens the mesh, which is created if there is none.
-    /// A commit to a file wakes those of `own_sessions` directly.
+    /// Opens the mesh, which is created if there is none. A commit to a file wakes those of `own_sessions` directly.
     pub(super) fn open(
         source: MeshSource,
         settings: &Settings,

@@ -80,7 +80,7 @@ impl Tx<'_> {
     }
 
     pub(crate) fn insert_key(&self, id: KeyId, hash: &[u8], new: &NewKey) -> engine::Result<()> {
-        self.note_identity_change();
+        self.note_identity_change(true);
         self.sql
             .prepare_cached(
                 "INSERT INTO access_key (id, kind, name, scope, hash, project, created_at_ms, expires_at_ms)
@@ -93,13 +93,13 @@ impl Tx<'_> {
 
     /// Revokes a key. Returns false if it was revoked before.
     pub(crate) fn revoke_key(&self, id: KeyId) -> engine::Result<bool> {
-        self.note_identity_change();
         let revoked = self
             .sql
             .prepare_cached(
                 "UPDATE access_key SET revoked_at_ms = ?2 WHERE id = ?1 AND revoked_at_ms IS NULL",
             )?
             .execute(params![id, self.now.wall_ms])?;
+        self.note_identity_change(revoked > 0);
         Ok(revoked > 0)
     }
 

@@ -213,7 +213,7 @@ impl Tx<'_> {
 
     /// Renames a peer; the old name becomes an alias.
     pub(crate) fn rename_peer(&self, found: &Peer, name: &PeerName) -> engine::Result<()> {
-        self.note_identity_change();
+        self.note_identity_change(true);
         self.sql
             .run("DELETE FROM alias WHERE name = ?1", [name.as_str()])?;
         self.sql.run(
@@ -234,7 +234,7 @@ impl Tx<'_> {
         project: &str,
         seat: u32,
     ) -> engine::Result<()> {
-        self.note_identity_change();
+        self.note_identity_change(true);
         self.sql.run(
             "UPDATE peer SET project = ?2, seat = ?3 WHERE id = ?1",
             params![id, project, seat],
@@ -257,7 +257,7 @@ impl Tx<'_> {
         details: &ProjectDetails,
         is_new_session: bool,
     ) -> engine::Result<()> {
-        self.note_identity_change();
+        self.note_identity_change(true);
         let ProjectDetails {
             requested_name,
             role,
@@ -292,7 +292,7 @@ impl Tx<'_> {
 
     /// Deletes a peer with all that belongs to it.
     pub(crate) fn delete_peer(&self, id: PeerId) -> engine::Result<()> {
-        self.note_identity_change();
+        self.note_identity_change(true);
         self.sql.run("DELETE FROM peer WHERE id = ?1", [id])
     }
 

@@ -203,13 +203,14 @@ impl Tx<'_> {
 
     /// Deletes runs that have no session and no question left, at most a thousand.
     pub(crate) fn delete_unused_runs(&self, before_ms: i64) -> engine::Result<usize> {
-        self.note_identity_change();
-        self.sql.execute(
+        let deleted = self.sql.execute(
             "DELETE FROM peer WHERE id IN (SELECT id FROM peer p WHERE kind = 'run' AND last_seen_at_ms < ?1
                 AND NOT EXISTS (SELECT 1 FROM session WHERE peer_id = p.id)
                 AND NOT EXISTS (SELECT 1 FROM question WHERE asker_peer = p.id) LIMIT ?2)",
             params![before_ms, ROWS_MAX],
-        )
+        )?;
+        self.note_identity_change(deleted > 0);
+        Ok(deleted)
     }
 
     /// Returns peers that have had no session since `before_ms` and that nothing refers to: up to `limit` whose ids follow
@@ -228,11 +229,11 @@ impl Tx<'_> {
 
     /// Deletes such a peer. Returns false if it is no longer abandoned.
     pub(crate) fn delete_abandoned_peer(&self, id: PeerId, before_ms: i64) -> engine::Result<bool> {
-        self.note_identity_change();
         let removed = self.sql.execute(
             &format!("DELETE FROM peer WHERE {IS_ABANDONED} AND id = ?2"),
             params![before_ms, id],
         )?;
+        self.note_identity_change(removed > 0);
         Ok(removed > 0)
     }
 }

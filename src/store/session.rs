@@ -276,11 +276,11 @@ impl Tx<'_> {
 
     /// Ends a session and its waits. Returns false if it had ended before.
     pub(crate) fn end_session(&self, id: SessionId) -> engine::Result<bool> {
-        self.note_identity_change();
         let ended = self.sql.execute(
             "UPDATE session SET ended_at_ms = ?2 WHERE id = ?1 AND ended_at_ms IS NULL",
             params![id, self.now.wall_ms],
         )?;
+        self.note_identity_change(ended > 0);
         self.sql
             .run("DELETE FROM wait WHERE session_id = ?1", [id])?;
         self.sql.run("UPDATE peer SET last_seen_at_ms = ?2 WHERE id = (SELECT peer_id FROM session WHERE id = ?1)", params![id, self.now.wall_ms])?;

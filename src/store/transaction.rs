@@ -112,9 +112,11 @@ impl Tx<'_> {
         self.outage_since_ms.set(since_ms);
     }
 
-    /// Notes a change of an access key, of the name or project of a peer, or the end of a session.
-    pub(super) fn note_identity_change(&self) {
-        self.changes_identities.set(true);
+    /// Notes a change of an access key, of the name or project of a peer, or the end of a session, if there is one.
+    pub(super) fn note_identity_change(&self, is_changed: bool) {
+        if is_changed {
+            self.changes_identities.set(true);
+        }
     }
 
     /// Returns whether it changes an access key, the name or project of a peer, or ends a session.

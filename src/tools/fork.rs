@@ -4,6 +4,7 @@
 //! The parameters are in no schema, and count only in a call that a plugin has made: so no model passes its answer off as that
 //! of a fork, and no plugin one as that of the session.
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::mesh::{ForkOffer, OfferedQuestion, PeerScope, PeerView};
@@ -13,6 +14,7 @@ use crate::platform::clock::parse_rfc3339;
 use crate::platform::foreign_text::escape_reserved_tags;
 use crate::tools::arguments;
 use crate::tools::call::CallContext;
+use crate::tools::entry::JsonObject;
 
 /// What a fork says about its answer.
 #[derive(Debug, Deserialize)]
@@ -32,6 +34,15 @@ pub(super) struct ForkRequestParams {
     doorbell: Option<String>,
     /// The questions that no fork has answered.
     unanswered: Option<Vec<String>>,
+}
+
+/// Takes what the mod says out of the arguments of a call, so that no refusal of another parameter names it to a model.
+pub(super) fn take_params<T: DeserializeOwned>(arguments: &mut JsonObject) -> Result<Option<T>> {
+    match arguments.remove("fork") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(fork)) => arguments::read(fork).map(Some),
+        Some(_) => Err(not_for_models()),
+    }
 }
 
 /// Returns what a fork says about its answer; `None` if the session itself replies. Refuses one in the place of the other.

@@ -48,18 +48,12 @@ struct ReplyToPeerParams {
     answer: String,
     decline: Option<bool>,
     corrects: Option<bool>,
-    /// Of the mod only, so no model reads of it.
-    #[schemars(skip)]
-    fork: Option<ForkReplyParams>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PollInboxParams {
     question_id: Option<String>,
-    /// Of the mod only, so no model reads of it.
-    #[schemars(skip)]
-    fork: Option<ForkRequestParams>,
 }
 
 /// A reply, as the arguments of `reply_to_peer` make it.
@@ -73,13 +67,13 @@ pub(crate) struct ReplyDraft {
 
 impl ReplyDraft {
     /// Reads the arguments.
-    pub(crate) fn read(arguments: JsonObject) -> Result<Self> {
+    pub(crate) fn read(mut arguments: JsonObject) -> Result<Self> {
+        let fork = fork::take_params(&mut arguments)?;
         let ReplyToPeerParams {
             question_id,
             answer,
             decline,
             corrects,
-            fork,
         } = arguments::read(arguments)?;
         Ok(Self {
             question: arguments::question_id(&question_id)?,
@@ -125,8 +119,9 @@ fn reply_to_peer(arguments: JsonObject) -> Result<Operation> {
     }))
 }
 
-fn poll_inbox(arguments: JsonObject) -> Result<Operation> {
-    let PollInboxParams { question_id, fork } = arguments::read(arguments)?;
+fn poll_inbox(mut arguments: JsonObject) -> Result<Operation> {
+    let fork: Option<ForkRequestParams> = fork::take_params(&mut arguments)?;
+    let PollInboxParams { question_id } = arguments::read(arguments)?;
     if let Some(request) = fork {
         return Ok(single_step(move |call| fork::serve(&request, call)));
     }
