@@ -15,27 +15,7 @@ fn edit_denial(session: &Session, tool: &str, file: &str) -> Option<String> {
         "file_path"
     };
     let input = json!({ key: file, "old_string": "a", "new_string": "b" });
-    let output = session.hook(
-        "PreToolUse",
-        json!({
-            "tool_name": tool,
-            "tool_input": input,
-            "tool_use_id": "toolu_1",
-            "cwd": session.folder,
-        }),
-    );
-    if output.is_null() {
-        return None;
-    }
-    let output = &output["hookSpecificOutput"];
-    assert_eq!(output["hookEventName"], "PreToolUse");
-    assert_eq!(output["permissionDecision"], "deny");
-    Some(
-        output["permissionDecisionReason"]
-            .as_str()
-            .unwrap()
-            .to_owned(),
-    )
+    session.denial(tool, &input)
 }
 
 #[track_caller]

@@ -8,24 +8,8 @@ use crate::support::{Session, World, git, wait_until};
 /// Runs the guard for a shell command. Returns the reason if it is denied.
 #[track_caller]
 fn denial(session: &Session, command: &str) -> Option<String> {
-    let said = session.hook(
-        "PreToolUse",
-        json!({
-            "tool_name": "Bash",
-            "tool_input": { "command": command, "description": "does it" },
-            "tool_use_id": "toolu_1",
-            "cwd": session.folder,
-        }),
-    );
-    let output = said.get("hookSpecificOutput")?;
-    assert_eq!(output["permissionDecision"], "deny");
-    assert_eq!(output.get("updatedInput"), None, "it rewrites nothing");
-    Some(
-        output["permissionDecisionReason"]
-            .as_str()
-            .unwrap()
-            .to_owned(),
-    )
+    let input = json!({ "command": command, "description": "does it" });
+    session.denial("Bash", &input)
 }
 
 #[track_caller]

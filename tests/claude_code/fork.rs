@@ -11,7 +11,7 @@ use super::client::{Lab, WAIT_TIMEOUT};
 use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
 use super::terminal::Terminal;
-use super::wakes::{answers, ask, ask_on_request};
+use super::wakes::{answers, ask, ask_on_request, open_at_dialog};
 use crate::support::wait_until;
 
 /// A lab with the mod, whose person has set this.
@@ -27,11 +27,7 @@ pub(super) fn install_with_mod(setting: &str) -> Option<(Lab, Mesh)> {
 }
 
 /// Opens a session of each project, with these models: first backend, then frontend.
-pub(super) fn open_both(
-    lab: &Lab,
-    mesh: &Mesh,
-    models: [&ScriptedApi; 2],
-) -> Option<[Terminal; 2]> {
+fn open_both(lab: &Lab, mesh: &Mesh, models: [&ScriptedApi; 2]) -> Option<[Terminal; 2]> {
     let [backend, frontend] = ["backend", "frontend"].map(|name| lab.path(name));
     let at_backend = lab.session(&backend, models[0]).interactive()?;
     let at_frontend = lab.session(&frontend, models[1]).interactive()?;
@@ -91,8 +87,19 @@ pub(super) fn own_requests(api: &ScriptedApi) -> Vec<Request> {
     requests
 }
 
+/// Opens a session of each project; that of backend has a conversation, of which forks can be made.
+pub(super) fn open_greeted(
+    lab: &Lab,
+    mesh: &Mesh,
+    models: [&ScriptedApi; 2],
+) -> Option<[Terminal; 2]> {
+    let opened = open_both(lab, mesh, models)?;
+    greet(mesh, "backend", &opened[0]);
+    Some(opened)
+}
+
 /// Lets a session have its first turn: there is nothing to fork before.
-pub(super) fn greet(mesh: &Mesh, name: &str, terminal: &Terminal) {
+fn greet(mesh: &Mesh, name: &str, terminal: &Terminal) {
     mesh.wait_for_peer(name);
     terminal.type_prompt("hello");
     terminal.wait_for("hello, person");
@@ -190,11 +197,10 @@ fn idle_session_is_answered_for_by_its_fork_without_a_turn() {
     };
     let idle = with_fork("5433", |_| say("hello, person"));
     let asking = ScriptedApi::listen(ask_on_request);
-    let opened = open_both(&lab, &mesh, [&idle, &asking]);
+    let opened = open_greeted(&lab, &mesh, [&idle, &asking]);
     let Some([at_backend, at_frontend]) = opened else {
         return;
     };
-    greet(&mesh, "backend", &at_backend);
     at_frontend.type_prompt("ask backend");
     at_frontend.wait_for("it is 5433");
     assert_eq!(answered_by(&mesh), ["fork"]);
@@ -244,11 +250,10 @@ fn session_without_its_conversation_answers_itself_again() {
         None => say("hello, person"),
     });
     let asking = ScriptedApi::listen(ask_on_request);
-    let opened = open_both(&lab, &mesh, [&idle, &asking]);
+    let opened = open_greeted(&lab, &mesh, [&idle, &asking]);
     let Some([at_backend, at_frontend]) = opened else {
         return;
     };
-    greet(&mesh, "backend", &at_backend);
     at_backend.type_prompt("/clear");
     wait_until("the screen is cleared", || {
         !at_backend.screen().contains("hello, person")
@@ -263,28 +268,17 @@ fn dialog_stays_open_while_a_fork_answers() {
     let Some((lab, mesh)) = install_with_mod("CLAUDE_MESH_FORK=busy\n") else {
         return;
     };
-    let [frontend, backend] = ["frontend", "backend"].map(|name| lab.path(name));
-    let file = backend.join("notes.txt");
+    let file = lab.path("backend/notes.txt");
     let path = file.to_str().expect("the path is UTF-8").to_owned();
     let careful = with_fork("5433", move |request| match request.turn() {
         0 => call("Write", json!({"file_path": path, "content": "a note"})),
         _ => answers(request),
     });
     let asking = ScriptedApi::listen(ask_on_request);
-    let at_backend = lab
-        .session(&backend, &careful)
-        .argument("--permission-mode");
-    let Some(at_backend) = at_backend.argument("default").interactive() else {
+    let opened = open_at_dialog(&lab, &mesh, [&careful, &asking]);
+    let Some([at_backend, at_frontend]) = opened else {
         return;
     };
-    let Some(at_frontend) = lab.session(&frontend, &asking).interactive() else {
-        return;
-    };
-    mesh.wait_for_peer("backend");
-    mesh.wait_for_peer("frontend");
-    at_backend.type_prompt("take a note");
-    at_backend.wait_for("Do you want to");
-    mesh.wait_for_activity("backend", "waiting");
     at_frontend.type_prompt("ask backend");
     at_frontend.wait_for("it is 5433");
     assert_eq!(answered_by(&mesh), ["fork"]);

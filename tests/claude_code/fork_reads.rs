@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::client::{Lab, WAIT_TIMEOUT};
-use super::fork::{answered_by, greet, install_with_mod, is_fork, open_both, own_requests};
+use super::fork::{answered_by, install_with_mod, is_fork, open_greeted, own_requests};
 use super::scripted_api::{Request, ScriptedApi, call, say};
 use super::wakes::ask_on_request;
 
@@ -91,11 +91,10 @@ fn fork_that_may_read_reads_its_project_and_nothing_else() {
         }
     });
     let asking = ScriptedApi::listen(ask_on_request);
-    let opened = open_both(&lab, &mesh, [&idle, &asking]);
-    let Some([at_backend, at_frontend]) = opened else {
+    let opened = open_greeted(&lab, &mesh, [&idle, &asking]);
+    let Some([_at_backend, at_frontend]) = opened else {
         return;
     };
-    greet(&mesh, "backend", &at_backend);
     at_frontend.type_prompt("ask backend");
     at_frontend.wait_for("it is 5433");
     assert_eq!(answered_by(&mesh), ["fork"]);

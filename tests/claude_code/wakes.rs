@@ -15,6 +15,7 @@ use super::background::{build_until_released, late_answer_text};
 use super::client::{Lab, WAIT_TIMEOUT};
 use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
+use super::terminal::Terminal;
 
 #[test]
 fn question_reaches_an_idle_model_within_five_seconds() {
@@ -323,32 +324,42 @@ fn question_of_a_killed_answerer_goes_to_the_next_session() {
     at_frontend.wait_for("it is 5433");
 }
 
+/// Opens a session of each project, with these models: first backend, whose model writes a file, so that its person is asked;
+/// then frontend.
+pub(super) fn open_at_dialog(
+    lab: &Lab,
+    mesh: &Mesh,
+    models: [&ScriptedApi; 2],
+) -> Option<[Terminal; 2]> {
+    let [backend, frontend] = ["backend", "frontend"].map(|name| lab.path(name));
+    let at_backend = lab.session(&backend, models[0]);
+    let at_backend = at_backend.argument("--permission-mode").argument("default");
+    let at_backend = at_backend.interactive()?;
+    let at_frontend = lab.session(&frontend, models[1]).interactive()?;
+    mesh.wait_for_peer("backend");
+    mesh.wait_for_peer("frontend");
+    at_backend.type_prompt("take a note");
+    at_backend.wait_for("Do you want to");
+    mesh.wait_for_activity("backend", "waiting");
+    Some([at_backend, at_frontend])
+}
+
 #[test]
 fn session_at_a_dialog_is_reported_and_asked_afterwards() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
-    let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
-    let file = backend.join("notes.txt");
+    lab.project("frontend");
+    let file = lab.project("backend").join("notes.txt");
     let file = file.to_str().expect("the path is UTF-8").to_owned();
     let careful = ScriptedApi::listen(move |request| match request.turn() {
         0 => call("Write", json!({"file_path": file, "content": "a note"})),
         _ => answers(request),
     });
     let asking = ScriptedApi::listen(ask_on_request);
-    let at_backend = lab
-        .session(&backend, &careful)
-        .argument("--permission-mode");
-    let Some(at_backend) = at_backend.argument("default").interactive() else {
+    let opened = open_at_dialog(&lab, &mesh, [&careful, &asking]);
+    let Some([at_backend, at_frontend]) = opened else {
         return;
     };
-    let Some(at_frontend) = lab.session(&frontend, &asking).interactive() else {
-        return;
-    };
-    mesh.wait_for_peer("backend");
-    mesh.wait_for_peer("frontend");
-    at_backend.type_prompt("take a note");
-    at_backend.wait_for("Do you want to");
-    mesh.wait_for_activity("backend", "waiting");
 
     at_frontend.type_prompt("ask backend");
     at_frontend.wait_for("waits at a dialog for its person");

@@ -223,6 +223,26 @@ impl Session {
             .collect()
     }
 
+    /// Runs the hook before a tool call. Returns the reason if it denies the call.
+    #[track_caller]
+    pub(crate) fn denial(&self, tool: &str, input: &Value) -> Option<String> {
+        let said = self.hook(
+            "PreToolUse",
+            json!({
+                "tool_name": tool,
+                "tool_input": input,
+                "tool_use_id": "toolu_1",
+                "cwd": self.folder,
+            }),
+        );
+        let output = said.get("hookSpecificOutput")?;
+        assert_eq!(output["hookEventName"], "PreToolUse");
+        assert_eq!(output["permissionDecision"], "deny");
+        assert_eq!(output.get("updatedInput"), None, "it rewrites nothing");
+        let reason = output["permissionDecisionReason"].as_str();
+        Some(reason.unwrap().to_owned())
+    }
+
     /// Runs a hook as Claude Code does. Returns what it printed.
     #[track_caller]
     pub(crate) fn hook(&self, event: &str, mut fields: Value) -> Value {
