@@ -350,6 +350,7 @@ fn mark_of_a_mesh_changes_with_keys_names_and_ends() {
     is_new(&mut mesh, "a session registers");
     mesh.unregister(bo.session, "it ends").unwrap();
     is_new(&mut mesh, "a session ends");
+    let to = Recipient::parse("bo").unwrap();
     let mut other = fixture.mesh();
     other
         .post(&ada, &MessageDraft::of(&to, "another program"))

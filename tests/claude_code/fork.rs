@@ -198,7 +198,7 @@ fn idle_session_is_answered_for_by_its_fork_without_a_turn() {
     let idle = with_fork("5433", |_| say("hello, person"));
     let asking = ScriptedApi::listen(ask_on_request);
     let opened = open_greeted(&lab, &mesh, [&idle, &asking]);
-    let Some([at_backend, at_frontend]) = opened else {
+    let Some([_at_backend, at_frontend]) = opened else {
         return;
     };
     at_frontend.type_prompt("ask backend");

@@ -92,7 +92,7 @@ fn fork_that_may_read_reads_its_project_and_nothing_else() {
     });
     let asking = ScriptedApi::listen(ask_on_request);
     let opened = open_greeted(&lab, &mesh, [&idle, &asking]);
-    let Some([_at_backend, at_frontend]) = opened else {
+    let Some([at_backend, at_frontend]) = opened else {
         return;
     };
     at_frontend.type_prompt("ask backend");

@@ -369,7 +369,7 @@ fn session_at_a_dialog_is_reported_and_asked_afterwards() {
     at_backend.keys(&["Enter"]);
 
     at_frontend.wait_for("it is 5433");
-    assert!(backend.join("notes.txt").exists());
+    assert!(lab.path("backend/notes.txt").exists());
 }
 
 #[test]
