@@ -134,6 +134,7 @@ mod hub_store;
 mod hub_store_faults;
 /// What a session far from its mesh says of a hub that it cannot use: URL, certificate, key, version.
 #[cfg(feature = "remote")]
+mod remote_commands;
 mod remote_errors;
 
 /// Sessions far from their mesh on a slow network, and on one that breaks.

@@ -227,6 +227,7 @@ fn laptop_asleep_for_an_hour_loses_its_session_and_claim() {
         given_name: None,
         inbox_problem: None,
         headless: false,
+        person: false,
         has_mailbox: true,
     };
     let register = |mesh: &mut claude_mesh::mesh::Mesh| {

@@ -1,6 +1,9 @@
 //! `claude-mesh ask`: asks a question, shows how far it has come while it waits, and prints the answer.
 //!
 //! Stopping leaves the question open: it is not lost with the terminal that asked it.
+#[cfg(feature = "remote")]
+pub(super) mod at_hub;
+
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};

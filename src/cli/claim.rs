@@ -1,4 +1,7 @@
 //! `claude-mesh claim`, `release` and `claims`: acquires, releases and lists claims, for people, scripts and a git hook.
+#[cfg(feature = "remote")]
+pub(super) mod at_hub;
+
 use std::time::Duration;
 
 use clap::Args;

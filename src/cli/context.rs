@@ -86,6 +86,12 @@ impl CommandFolder {
         }
     }
 
+    /// Returns the client process of the session above this shell.
+    #[cfg(feature = "remote")]
+    pub(super) fn session_process(&self) -> Option<ProcessKey> {
+        self.session.as_ref().map(|(process, _)| *process)
+    }
+
     /// Refuses an operation that only a person may do.
     #[cfg(feature = "postgres")]
     pub(super) fn require_person(&self, what: &str) -> Result<(), Failure> {
@@ -231,11 +237,7 @@ impl CliContext {
     /// Makes foreign text safe to print. In the shell of a session it also neutralizes markup, because the output goes into
     /// the context of the model.
     pub(super) fn sanitize_foreign(&self, text: &str) -> String {
-        if self.is_person() {
-            text::strip_terminal_controls(text)
-        } else {
-            escape_reserved_tags(text)
-        }
+        sanitize_foreign(self.is_person(), text)
     }
 
     /// Prints foreign text alone.
@@ -243,10 +245,7 @@ impl CliContext {
     /// A person's pipe or file gets every byte, for the next program. A terminal gets cleaned text, and so does the shell
     /// of a session, because its output goes into the context of the model.
     pub(super) fn print_foreign(&self, text: &str) -> io::Result<()> {
-        if print::is_terminal() || !self.is_person() {
-            return print::line(&self.sanitize_foreign(text));
-        }
-        print::bytes(format!("{text}\n").as_bytes())
+        print_foreign(self.is_person(), text)
     }
 
     /// Returns a path as people write it.
@@ -299,6 +298,23 @@ fn require_person(is_person: bool, what: &str) -> Result<(), Failure> {
     }
     let message = format!("{what} is for the person; in this shell commands act as the session");
     Err(CliError::new("not_yours", message, "use a terminal of your own").into())
+}
+
+/// Makes foreign text safe to print: for a person, or for the shell of a session.
+pub(super) fn sanitize_foreign(is_person: bool, text: &str) -> String {
+    if is_person {
+        text::strip_terminal_controls(text)
+    } else {
+        escape_reserved_tags(text)
+    }
+}
+
+/// Prints foreign text alone: for a person, or for the shell of a session.
+pub(super) fn print_foreign(is_person: bool, text: &str) -> io::Result<()> {
+    if print::is_terminal() || !is_person {
+        return print::line(&sanitize_foreign(is_person, text));
+    }
+    print::bytes(format!("{text}\n").as_bytes())
 }
 
 /// Returns a path with the home folder as `~`.

@@ -33,7 +33,7 @@ pub(super) struct UsageError {
 /// A refusal or fault as it is printed.
 #[derive(Debug)]
 pub(super) struct CliError {
-    pub(super) code: &'static str,
+    pub(super) code: Cow<'static, str>,
     pub(super) message: String,
     hint: String,
     /// The current state, for programs.
@@ -42,12 +42,12 @@ pub(super) struct CliError {
 
 impl CliError {
     pub(super) fn new(
-        code: &'static str,
+        code: impl Into<Cow<'static, str>>,
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
         Self {
-            code,
+            code: code.into(),
             message: message.into(),
             hint: hint.into(),
             current: None,

@@ -1,4 +1,7 @@
 //! `claude-mesh events`: reads, follows, awaits and emits events, for scripts.
+#[cfg(feature = "remote")]
+pub(super) mod at_hub;
+
 use std::time::Duration;
 
 use clap::Args;

@@ -1,4 +1,7 @@
 //! `claude-mesh inbox`: lists what is pending for the caller; for a person also what is pending for other peers.
+#[cfg(feature = "remote")]
+pub(super) mod at_hub;
+
 use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};

@@ -1,4 +1,7 @@
 //! `claude-mesh memory`: adds, finds and erases the memories of this repository and of the mesh.
+#[cfg(feature = "remote")]
+pub(super) mod at_hub;
+
 use clap::{Args, Subcommand, ValueEnum};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
@@ -132,8 +135,7 @@ pub(super) fn memory(context: &CliContext, args: &MemoryArgs) -> CommandResult {
 }
 
 fn remember(context: &CliContext, args: &RememberArgs) -> CommandResult {
-    let read = (args.text == "-").then(|| text_input::read("text", "-"));
-    let text = read.transpose()?.unwrap_or_else(|| args.text.clone());
+    let text = memory_text(args)?;
     let SessionGuard { mesh, me, .. } = &mut context.register(context.open()?)?;
     let seconds = args
         .ttl
@@ -159,6 +161,14 @@ fn remember(context: &CliContext, args: &RememberArgs) -> CommandResult {
     };
     print::line(&format!("{what}  {}", remembered.id.dimmed()))?;
     Ok(CommandStatus::Done)
+}
+
+/// Returns the text to remember, which may come from stdin.
+fn memory_text(args: &RememberArgs) -> Result<String, Failure> {
+    match args.text.as_str() {
+        "-" => text_input::read("text", "-"),
+        text => Ok(text.to_owned()),
+    }
 }
 
 fn recall(

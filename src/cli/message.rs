@@ -1,4 +1,7 @@
 //! `claude-mesh post` and `claude-mesh messages`: posts and reads messages, and manages the subscriptions to topics.
+#[cfg(feature = "remote")]
+pub(super) mod at_hub;
+
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -131,12 +134,7 @@ pub(super) fn post(context: &CliContext, args: &PostArgs) -> CommandResult {
         )
     })?;
     let in_reply_to = args.reply_to.as_deref().map(message_id).transpose()?;
-    let body = if args.body == "-" {
-        let text = text_input::read("message", "-")?;
-        text.strip_suffix('\n').unwrap_or(&text).to_owned()
-    } else {
-        args.body.clone()
-    };
+    let body = body_text(args)?;
     let Some(mesh) = context.open_existing()? else {
         return Err(unknown_peer_refusal(&args.to).into());
     };
@@ -144,9 +142,7 @@ pub(super) fn post(context: &CliContext, args: &PostArgs) -> CommandResult {
     let posting = MessageDraft {
         kind: args.kind.into(),
         subject: args.subject.as_deref(),
-        ttl_seconds: args
-            .ttl
-            .map(|ttl| u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX)),
+        ttl_seconds: args.ttl.map(ttl_seconds),
         in_reply_to,
         idempotency_key: args.key.as_deref(),
         force: args.force,
@@ -175,6 +171,15 @@ pub(super) fn post(context: &CliContext, args: &PostArgs) -> CommandResult {
         posted.id.to_string().dimmed()
     ))?;
     Ok(CommandStatus::Done)
+}
+
+/// Returns the text of the message, which may come from stdin.
+fn body_text(args: &PostArgs) -> Result<String, Failure> {
+    text_input::read_typed("message", &args.body)
+}
+
+fn ttl_seconds(ttl: Duration) -> u32 {
+    u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// Lists messages, marks them as read, or changes subscriptions.

@@ -34,7 +34,11 @@ mod format;
 mod gc;
 #[cfg(feature = "hub")]
 mod hub_board;
+#[cfg(feature = "remote")]
+mod hub_context;
 mod hub_credentials;
+#[cfg(feature = "remote")]
+mod hub_output;
 #[cfg(feature = "hub")]
 mod hub_service;
 mod hub_wall;
@@ -90,8 +94,12 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::command_status::{CommandResult, CommandStatus};
-use crate::cli::context::CliContext;
+use crate::cli::context::{CliContext, CommandFolder};
 use crate::cli::error::{Failure, UsageError};
+#[cfg(feature = "remote")]
+use crate::cli::hub_context::HubContext;
+#[cfg(feature = "remote")]
+use crate::platform::isolation::MeshAddress;
 
 const AFTER_HELP: &str = "\
 Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 asked, but there is no answer (timed out, offline, stopped).
@@ -197,6 +205,21 @@ fn with_usage(error: UsageError) -> clap::Error {
     command.error(error.kind, error.message)
 }
 
+/// Runs a command on the mesh of the folder: in a file, or at a hub.
+macro_rules! at_mesh {
+    ($json:expr, $args:expr, $module:ident, $in_file:ident, $at_hub:ident) => {{
+        let folder = CommandFolder::resolve()?;
+        match folder.address.clone() {
+            #[cfg(feature = "remote")]
+            MeshAddress::Hub(hub) => {
+                let hub = HubContext::open(folder, &hub, $json)?;
+                $module::at_hub::$at_hub(&hub, $args)
+            }
+            _ => $module::$in_file(&folder.into_context($json)?, $args),
+        }
+    }};
+}
+
 fn dispatch(cli: Cli) -> CommandResult {
     let json = cli.json;
     match cli.command {
@@ -221,22 +244,22 @@ fn dispatch(cli: Cli) -> CommandResult {
         Command::Demo(args) => demo::demo(&args, json),
         Command::Notify(args) => desktop_notification::notify(&args, json),
         Command::DemoClient(_) => demo::client(),
-        Command::Peers(args) => peer::peers(&CliContext::resolve(json)?, &args),
-        Command::Ask(args) => ask::ask(&CliContext::resolve(json)?, &args),
-        Command::Inbox(args) => inbox::inbox(&CliContext::resolve(json)?, &args),
-        Command::Reply(args) => reply::reply(&CliContext::resolve(json)?, &args),
-        Command::Post(args) => message::post(&CliContext::resolve(json)?, &args),
-        Command::Messages(args) => message::messages(&CliContext::resolve(json)?, &args),
-        Command::Claim(args) => claim::claim(&CliContext::resolve(json)?, &args),
-        Command::Release(args) => claim::release(&CliContext::resolve(json)?, &args),
-        Command::Claims(args) => claim::claims(&CliContext::resolve(json)?, &args),
+        Command::Peers(args) => at_mesh!(json, &args, peer, peers, run),
+        Command::Ask(args) => at_mesh!(json, &args, ask, ask, run),
+        Command::Inbox(args) => at_mesh!(json, &args, inbox, inbox, run),
+        Command::Reply(args) => at_mesh!(json, &args, reply, reply, run),
+        Command::Post(args) => at_mesh!(json, &args, message, post, post),
+        Command::Messages(args) => at_mesh!(json, &args, message, messages, messages),
+        Command::Claim(args) => at_mesh!(json, &args, claim, claim, claim),
+        Command::Release(args) => at_mesh!(json, &args, claim, release, release),
+        Command::Claims(args) => at_mesh!(json, &args, claim, claims, claims),
         Command::Quiet(args) => throttle::quiet(&CliContext::resolve(json)?, &args),
         Command::Pause(args) => throttle::pause(&CliContext::resolve(json)?, &args),
-        Command::Memory(args) => memory::memory(&CliContext::resolve(json)?, &args),
+        Command::Memory(args) => at_mesh!(json, &args, memory, memory, run),
         Command::Log(args) => log::log(&CliContext::resolve(json)?, &args),
-        Command::State(args) => state::state(&CliContext::resolve(json)?, &args),
-        Command::Task(args) => task::task(&CliContext::resolve(json)?, &args),
-        Command::Events(args) => events::events(&CliContext::resolve(json)?, &args),
+        Command::State(args) => at_mesh!(json, &args, state, state, run),
+        Command::Task(args) => at_mesh!(json, &args, task, task, run),
+        Command::Events(args) => at_mesh!(json, &args, events, events, run),
         Command::Status(_) => status::status(json),
         #[cfg(feature = "top")]
         Command::Top(_) => top::top(&CliContext::resolve(json)?),

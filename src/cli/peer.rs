@@ -1,4 +1,7 @@
 //! `claude-mesh peers`: lists peers, those that need the person first; frees names.
+#[cfg(feature = "remote")]
+pub(super) mod at_hub;
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,9 +1,13 @@
 //! `claude-mesh reply`: answers or declines a question, as a person or as the session above the shell.
+#[cfg(feature = "remote")]
+pub(super) mod at_hub;
+
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
+use crate::cli::error::Failure;
 use crate::cli::{print, text_input};
 use crate::mesh;
 use crate::model::{QuestionState, Refusal};
@@ -42,12 +46,7 @@ pub(super) fn reply(context: &CliContext, args: &ReplyArgs) -> CommandResult {
     if args.force {
         context.require_person("--force")?;
     }
-    let text = if args.text == "-" {
-        let text = text_input::read("answer", "-")?;
-        text.strip_suffix('\n').unwrap_or(&text).to_owned()
-    } else {
-        args.text.clone()
-    };
+    let text = answer_text(args)?;
     let Some(mesh) = context.open_existing()? else {
         return Err(not_found().into());
     };
@@ -73,6 +72,11 @@ pub(super) fn reply(context: &CliContext, args: &ReplyArgs) -> CommandResult {
     }
     print::line(&reply_text(&replied))?;
     Ok(CommandStatus::Done)
+}
+
+/// Returns the text of the answer, which may come from stdin.
+fn answer_text(args: &ReplyArgs) -> Result<String, Failure> {
+    text_input::read_typed("answer", &args.text)
 }
 
 /// Returns what came of a reply, for a person.

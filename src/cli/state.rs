@@ -1,4 +1,7 @@
 //! `claude-mesh state`: reads and writes the values that sessions share, for people and scripts.
+#[cfg(feature = "remote")]
+pub(super) mod at_hub;
+
 use std::borrow::Cow;
 use std::time::Duration;
 

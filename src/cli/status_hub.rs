@@ -9,9 +9,8 @@ use crate::platform::hub_location::HubLocation;
 use crate::platform::text;
 use crate::remote;
 
-/// What a person does instead of the commands that work on a file.
-const NOT_HERE: &str =
-    "other commands that work on a mesh; use the tools in a session, or the board of the hub";
+/// What needs the file of the mesh, and what a person does instead.
+const NOT_HERE: &str = "log, quiet, pause, gc, top, backup; use the board of the hub";
 
 /// Prints what the hub says of itself and of this machine.
 pub(super) fn status(hub: &HubLocation, json: bool) -> CommandResult {

@@ -1,4 +1,7 @@
 //! `claude-mesh task`: creates, changes and lists the tasks of a project, for people and scripts.
+#[cfg(feature = "remote")]
+pub(super) mod at_hub;
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand};

@@ -4,6 +4,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::cli::context::CliContext;
 use crate::cli::error::{CliError, Failure};
+#[cfg(feature = "remote")]
+use crate::cli::hub_context::HubCall;
 use crate::cli::text_input;
 use crate::mesh::{Mesh, TaskFields, TaskSelection, task_files};
 use crate::model::{Priority, Refusal, TaskStatus};
@@ -42,16 +44,21 @@ fn priorities() -> impl TypedValueParser<Value = Priority> {
 }
 
 impl TaskFieldsArgs {
+    /// Returns the description, which may come from stdin.
+    fn description(&self) -> Result<Option<String>, Failure> {
+        let read = self.description.as_ref().map(|text| match text.as_str() {
+            "-" => text_input::read("description", "-"),
+            _ => Ok(text.clone()),
+        });
+        read.transpose()
+    }
+
     pub(super) fn fields(
         &self,
         context: &CliContext,
         mesh: &mut Mesh,
         title: Option<&String>,
     ) -> Result<TaskFields, Failure> {
-        let description = self.description.as_ref().map(|text| match text.as_str() {
-            "-" => text_input::read("description", "-"),
-            _ => Ok(text.clone()),
-        });
         let ids: Vec<TaskId> = self
             .depends_on
             .iter()
@@ -60,12 +67,29 @@ impl TaskFieldsArgs {
         let files = task_files(&context.settings.working_directory, &self.files)?;
         Ok(TaskFields {
             title: title.cloned(),
-            description: description.transpose()?,
+            description: self.description()?,
             assigned_to: self.assign.clone(),
             files_owned: Some(files).filter(|files| !files.is_empty()),
             priority: self.priority,
             depends_on: Some(ids).filter(|ids| !ids.is_empty()),
         })
+    }
+}
+
+#[cfg(feature = "remote")]
+impl TaskFieldsArgs {
+    /// Adds what is given to a call at a hub.
+    pub(super) fn add_to_hub_call(
+        &self,
+        call: HubCall,
+        folder: &std::path::Path,
+    ) -> Result<HubCall, Failure> {
+        Ok(call
+            .with_some("description", self.description()?)
+            .with_some("assigned_to", self.assign.as_deref())
+            .with_all("files_owned", &task_files(folder, &self.files)?)
+            .with_some("priority", self.priority.map(Priority::as_str))
+            .with_all("depends_on", &self.depends_on))
     }
 }
 

@@ -4,6 +4,15 @@ use std::io::Read;
 use crate::cli::error::{CliError, Failure};
 use crate::model::question::TEXT_BYTES_MAX;
 
+/// Returns a text of the command line; for `-` that of stdin, without the newline at its end.
+pub(super) fn read_typed(what: &str, typed: &str) -> Result<String, Failure> {
+    if typed != "-" {
+        return Ok(typed.to_owned());
+    }
+    let text = read(what, "-")?;
+    Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
+}
+
 /// Reads the file at `path`, or stdin for `-`; `what` names the text in errors.
 pub(super) fn read(what: &str, path: &str) -> Result<String, Failure> {
     let origin = if path == "-" { "stdin" } else { path };

@@ -45,6 +45,12 @@ impl SessionHandle {
         self.kind != PeerKind::Run
     }
 
+    /// Returns whether it is the person at the machine of the mesh, who may also act on what belongs to others. A person at
+    /// another machine may not: the key of a host speaks for that host.
+    pub(in crate::mesh) fn is_person_of_mesh(&self, read: ReadContext) -> bool {
+        self.kind == PeerKind::Person && self.name == PeerName::for_person(&read.host.own.host)
+    }
+
     /// Refuses a headless run, which has no mailbox.
     pub(in crate::mesh) fn check_addressable(&self) -> Result<()> {
         if self.is_addressable() {

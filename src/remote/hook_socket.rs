@@ -1,4 +1,4 @@
-//! The socket at which the program answers the hooks of its session. Only programs of the same user are answered.
+//! The socket at which the program answers the hooks of its session, and commands in its shell. Only programs of the same user are answered.
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use tokio::net::{UnixListener, UnixStream};
 use crate::hooks::{self, HookRequest, client_of_socket, socket_path, sockets_folder};
 use crate::platform::process::{self, ProcessKey};
 use crate::platform::{fault_log, permissions};
+use crate::remote::command_call;
 use crate::remote::hook_answer::RemoteHookCall;
 use crate::remote::link::{self, Link};
 use crate::remote::registration;
@@ -108,12 +109,13 @@ async fn serve(link: Arc<Link>, stream: UnixStream) {
     let mut stream = BufReader::new(stream);
     let request = tokio::time::timeout(READ_TIMEOUT, read_request(&mut stream)).await;
     match request {
-        Ok(Some((HookRequest::Run, payload))) => {
+        Ok(Some(Request::Call)) => command_call::answer(&link, &mut stream).await,
+        Ok(Some(Request::Hook(HookRequest::Run, payload))) => {
             if let Some(call) = RemoteHookCall::parse(&link, &payload) {
                 run(&link, &call, stream.into_inner()).await;
             }
         }
-        Ok(Some((HookRequest::Wait, _))) => {
+        Ok(Some(Request::Hook(HookRequest::Wait, _))) => {
             let ended = async {
                 // It sends nothing more.
                 let _ = stream.read(&mut [0]).await;
@@ -129,18 +131,30 @@ async fn serve(link: Arc<Link>, stream: UnixStream) {
     }
 }
 
+/// What a program of this machine wants.
+enum Request {
+    /// A hook, with its event.
+    Hook(HookRequest, Vec<u8>),
+    /// A command that calls a tool, which it sends next.
+    Call,
+}
+
 /// Reads the first line of a request and the event after it. A hook that waits sends no event.
-async fn read_request(stream: &mut BufReader<UnixStream>) -> Option<(HookRequest, Vec<u8>)> {
+async fn read_request(stream: &mut BufReader<UnixStream>) -> Option<Request> {
     let mut line = String::new();
     let mut limited = (&mut *stream).take(FIRST_LINE_BYTES_MAX);
     limited.read_line(&mut line).await.ok()?;
-    let request = HookRequest::of_line(line.strip_suffix('\n')?)?;
+    let line = line.strip_suffix('\n')?;
+    if line == command_call::FIRST_LINE {
+        return Some(Request::Call);
+    }
+    let request = HookRequest::of_line(line)?;
     let mut payload = Vec::new();
     if request == HookRequest::Run {
         let mut limited = stream.take(PAYLOAD_BYTES_MAX);
         limited.read_to_end(&mut payload).await.ok()?;
     }
-    Some((request, payload))
+    Some(Request::Hook(request, payload))
 }
 
 /// Runs a hook and sends its output. What a hook does not take, because it has given up, counts as not delivered.

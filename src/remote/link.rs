@@ -20,6 +20,8 @@ use crate::remote::waiting_hook::WaitingHook;
 
 /// The name of the program in the fault log.
 pub(super) const PROGRAM: &str = "claude-mesh-remote";
+/// How long the end of a session waits for the hub; the client kills a server that ends slowly.
+pub(super) const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 /// The longest pause between two tries to reach the hub.
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The pause after a refusal that somebody must end, such as that of a key.
@@ -32,6 +34,8 @@ pub(super) struct Link {
     pub(super) settings: Settings,
     pub(super) hub: HubLocation,
     pub(super) clock: Arc<SystemClock>,
+    /// Whether it is a command of the person at this machine, not a session.
+    pub(super) is_person: bool,
     project: Mutex<Project>,
     client: Mutex<Option<Arc<HubClient>>>,
     mirror: Mutex<SessionMirror>,
@@ -69,6 +73,7 @@ impl Link {
             client: Mutex::default(),
             mirror: Mutex::new(SessionMirror::new(Arc::clone(&clock) as Arc<dyn Clock>)),
             clock,
+            is_person: false,
             start: Mutex::default(),
             session: watch::Sender::new(None),
             client_process: watch::Sender::new(None),
@@ -81,6 +86,14 @@ impl Link {
             notes: Mutex::default(),
             snapshots: watch::Sender::new(0),
             unreachable: watch::Sender::new(None),
+        }
+    }
+
+    /// Returns the connection of a command of the person at this machine.
+    pub(super) fn of_person(settings: Settings, project: Project, hub: HubLocation) -> Self {
+        Self {
+            is_person: true,
+            ..Self::new(settings, project, hub)
         }
     }
 

@@ -2,18 +2,14 @@
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::mcp;
 use crate::platform::isolation::MeshAddress;
 use crate::platform::project::Project;
 use crate::platform::{Fault, FaultKind, Settings, fault_log, version};
-use crate::remote::link::{Link, PROGRAM};
+use crate::remote::link::{LEAVE_TIMEOUT, Link, PROGRAM};
 use crate::remote::server::RemoteServer;
 use crate::remote::{hook_socket, wake};
-
-/// How long the end of a session waits for the hub; the client kills a server that ends slowly.
-const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Runs the program on stdin and stdout until its client has ended.
 pub fn run() -> ExitCode {

@@ -47,8 +47,13 @@ pub(super) async fn ensure_registered(link: &Link, agent: &str) -> Result<Sessio
     if let Some(session) = *link.session().borrow() {
         return Ok(session);
     }
-    let process = client_process(&link.settings, agent);
-    let join = join_of(link, agent, process);
+    let (process, join) = if link.is_person {
+        let process = process::this_process();
+        (process, person_join(link, agent, process))
+    } else {
+        let process = client_process(&link.settings, agent);
+        (process, join_of(link, agent, process))
+    };
     let body = json!(join);
     // Hooks are answered also while the hub is out of reach.
     link.set_client_process(process);
@@ -108,7 +113,27 @@ fn join_of(link: &Link, agent: &str, process: ProcessKey) -> RemoteJoin {
         given_name: entry.and_then(|entry| entry.given_name),
         inbox_problem: socket.is_none().then(|| mcp::NO_SOCKET.to_owned()),
         headless,
+        person: false,
         has_mailbox: !headless || settings.headless_mailbox,
+    }
+}
+
+fn person_join(link: &Link, agent: &str, process: ProcessKey) -> RemoteJoin {
+    RemoteJoin {
+        boot: link.clock.now().boot.to_string(),
+        pid_namespace: process::pid_namespace(),
+        pid: process.pid,
+        started: process.started,
+        instance: 0,
+        project: ProjectFacts::of(&link.project()),
+        agent: Some(agent.to_owned()),
+        client_session: None,
+        given_name: None,
+        inbox_problem: None,
+        headless: true,
+        person: true,
+        // A hub that knows no persons of other machines registers a run.
+        has_mailbox: false,
     }
 }
 

@@ -13,9 +13,9 @@ use tokio::sync::watch;
 use crate::mcp::{self, ToolBackend};
 use crate::model::Refusal;
 use crate::platform::{Fault, clock::rfc3339};
-use crate::remote::call::{CallOutcome, ToolCall};
+use crate::remote::call::ToolCall;
 use crate::remote::link::Link;
-use crate::remote::{arguments, registration, spool_sender, stream, undelivered, verb_sender};
+use crate::remote::{arguments, registration, spool_sender, stream, tool_result, verb_sender};
 use crate::tools::{self, JsonObject};
 
 /// A waiting call sends progress this often.
@@ -135,25 +135,10 @@ impl ToolBackend for RemoteServer {
     }
 }
 
-/// Runs a call. Its result also says what has become of earlier calls, if that was not known.
 async fn run(call: &ToolCall<'_>) -> CallToolResult {
-    let link = call.link;
-    for note in undelivered::look_up(link).await {
-        link.add_note(note);
-    }
-    let (mut body, is_error) = match call.run().await {
-        CallOutcome::Result(body) => (body, false),
-        CallOutcome::Refused(body) => (body, true),
-        CallOutcome::Undelivered(undelivered) => (undelivered::error_of(call, undelivered), true),
-    };
-    let notes = link.take_notes();
-    if let (Value::Object(body), false) = (&mut body, notes.is_empty()) {
-        body.insert("notes".into(), notes.into());
-    }
-    if is_error {
-        mcp::failure(&body)
-    } else {
-        mcp::result_of(Ok(body))
+    match tool_result::run(call).await {
+        Ok(body) => mcp::result_of(Ok(body)),
+        Err(body) => mcp::failure(&body),
     }
 }
 

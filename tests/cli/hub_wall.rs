@@ -317,10 +317,9 @@ fn commands_on_a_file_refuse_a_mesh_at_a_hub_and_name_it() {
         Some(0)
     );
     for command in [
-        vec!["peers"],
-        vec!["ask", "ada", "hello?"],
-        vec!["state", "set", "a", "1"],
         vec!["log"],
+        vec!["gc"],
+        vec!["quiet", "1h"],
         vec!["key", "list"],
     ] {
         let (code, said) = fixture.run_refused(&command);

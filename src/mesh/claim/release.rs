@@ -6,7 +6,7 @@ use crate::mesh::claim::queue::{QueueState, settle_queue};
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::WriteContext;
 use crate::mesh::session::SessionHandle;
-use crate::model::{ClaimState, PeerKind, PeerName, Refusal, Result};
+use crate::model::{ClaimState, PeerName, Refusal, Result};
 use crate::platform::id::ClaimId;
 use crate::store::Claim;
 
@@ -44,7 +44,7 @@ impl Mesh {
             let is_own = |claim: &Claim| Owner::of(claim) == Owner::me(me);
             let (mine, others): (Vec<Claim>, Vec<Claim>) = found
                 .into_iter()
-                .partition(|claim| is_own(claim) || (by_id && me.kind == PeerKind::Person));
+                .partition(|claim| is_own(claim) || (by_id && me.is_person_of_mesh(write.read())));
             if let (ClaimSelector::Id(id), Some(other)) = (which, others.first()) {
                 return Err(Refusal::NotYours {
                     problem: format!("claim {id} is {}'s", other.peer_name),

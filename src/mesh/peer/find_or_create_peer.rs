@@ -29,8 +29,9 @@ pub(in crate::mesh) fn find_or_create_peer(
             find_or_create_project_peer(write, request, project, missing_folders)
         }
         (PeerKind::Person, _) | (_, None) => {
-            let name = PeerName::for_person(&write.host.own.host);
-            find_or_create_person(write, &name)
+            let location = request.other_host.as_ref();
+            let host = location.map_or(&write.host.own.host, |location| &location.host);
+            find_or_create_person(write, &PeerName::for_person(host))
         }
         (PeerKind::Run, Some(project)) => {
             let base = PeerName::for_run(&PeerName::fold(&project.name), request.process.pid);

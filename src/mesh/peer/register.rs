@@ -165,7 +165,7 @@ impl Mesh {
             let Some(peer) = write.tx.find_peer_by_name(name)? else {
                 return Ok(false);
             };
-            if me.kind != PeerKind::Person {
+            if !me.is_person_of_mesh(write.read()) {
                 let problem = format!("only a person may remove the peer \"{}\"", peer.name);
                 return Err(crate::model::Refusal::NotYours { problem }.into());
             }

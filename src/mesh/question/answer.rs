@@ -211,7 +211,9 @@ fn check_may_answer(
     me: &SessionHandle,
     question: &Question,
 ) -> Result<()> {
-    if question.target == me.peer || (me.kind == PeerKind::Person && question.asker != me.peer) {
+    if question.target == me.peer
+        || (me.is_person_of_mesh(write.read()) && question.asker != me.peer)
+    {
         return Ok(());
     }
     let target = write.tx.peer(question.target)?;

@@ -3,7 +3,7 @@ use crate::mesh::connection::Mesh;
 use crate::mesh::peer::address::{name_or_removed, peer_name, unknown_peer_refusal};
 use crate::mesh::question::inbox::covers_empty_seat;
 use crate::mesh::session::SessionHandle;
-use crate::model::{PeerKind, PeerName, QuestionState, Refusal, Result};
+use crate::model::{PeerName, QuestionState, Refusal, Result};
 use crate::platform::id::QuestionId;
 use crate::store::Question;
 
@@ -37,7 +37,7 @@ impl Mesh {
                 .map_or(Ok(false), |target| covers_empty_seat(read, me, target))?;
             let own = question.asker == me.peer
                 || question.target == me.peer
-                || me.kind == PeerKind::Person;
+                || me.is_person_of_mesh(read);
             if !own && !answers_for_target {
                 return Err(Refusal::NotYours {
                     problem: format!("question {id} is between other sessions"),
@@ -90,14 +90,14 @@ impl Mesh {
         whole_mesh: bool,
         page: (Option<QuestionId>, u32),
     ) -> Result<Vec<QuestionWithPeers>> {
-        if whole_mesh && me.kind != PeerKind::Person {
-            let problem = "only a person may list the questions between other sessions".into();
-            return Err(Refusal::NotYours { problem }.into());
-        }
         let (before, limit) = page;
         let before = before.unwrap_or(QuestionId::LAST);
         let peer = (!whole_mesh).then_some(me.peer);
         self.read(|read| {
+            if whole_mesh && !me.is_person_of_mesh(read) {
+                let problem = "only a person may list the questions between other sessions".into();
+                return Err(Refusal::NotYours { problem }.into());
+            }
             let questions = read.tx.questions_before(peer, before, limit)?;
             questions
                 .into_iter()

@@ -74,7 +74,7 @@ impl Mesh {
                 // id.
                 let run = asker.is_some_and(|asker| asker.kind == PeerKind::Run)
                     && own.as_ref().is_some_and(|own| own.kind != PeerKind::Person);
-                if question.asker != me.peer && !run && me.kind != PeerKind::Person {
+                if question.asker != me.peer && !run && !me.is_person_of_mesh(write.read()) {
                     return Err(Refusal::NotYours {
                         problem: format!("question {id} was asked by another session"),
                     }

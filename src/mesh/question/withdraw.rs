@@ -5,7 +5,7 @@ use crate::mesh::connection::Mesh;
 use crate::mesh::context::WriteContext;
 use crate::mesh::erase::EraseOutcome;
 use crate::mesh::session::SessionHandle;
-use crate::model::{EventKind, PeerKind, QuestionState, Refusal, Result};
+use crate::model::{EventKind, QuestionState, Refusal, Result};
 use crate::platform::id::{QuestionId, WaitId};
 
 impl Mesh {
@@ -21,7 +21,7 @@ impl Mesh {
             let Some(question) = write.tx.question(id)? else {
                 return Ok(false);
             };
-            if question.asker != me.peer && me.kind != PeerKind::Person {
+            if question.asker != me.peer && !me.is_person_of_mesh(write.read()) {
                 let problem =
                     format!("question {id} is not yours: only its asker or a person may erase it");
                 return Err(Refusal::NotYours { problem }.into());

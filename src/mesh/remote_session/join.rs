@@ -43,6 +43,9 @@ pub struct RemoteJoin {
     /// Whether it is a `claude -p` run.
     #[serde(default)]
     pub headless: bool,
+    /// Whether it is a command of the person at its host.
+    #[serde(default)]
+    pub person: bool,
     /// Whether others can ask it; a headless run without a mailbox cannot be asked.
     #[serde(default = "default_has_mailbox")]
     pub has_mailbox: bool,
@@ -90,10 +93,12 @@ impl RemoteJoin {
             started: self.started,
         };
         let project = self.project.into_project(host).map_err(Refusal::argument)?;
-        let kind = if self.has_mailbox {
-            PeerKind::Session
-        } else {
-            PeerKind::Run
+        let kind = match self {
+            Self { person: true, .. } => PeerKind::Person,
+            Self {
+                has_mailbox: true, ..
+            } => PeerKind::Session,
+            _ => PeerKind::Run,
         };
         let mut request = JoinRequest::of(process, kind, Some(project));
         request.other_host = Some(ProcessLocation {
@@ -107,7 +112,7 @@ impl RemoteJoin {
         request.client_session = self.client_session;
         request.given_name = self.given_name;
         request.headless = self.headless;
-        request.has_server = true;
+        request.has_server = kind != PeerKind::Person;
         Ok(request.instance(self.instance))
     }
 }

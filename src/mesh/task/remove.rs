@@ -11,7 +11,7 @@ use crate::mesh::task::files::release_files;
 use crate::mesh::task::notifications::TaskNotifications;
 use crate::mesh::task::update::change_task;
 use crate::model::task::check_reason;
-use crate::model::{EventKind, PeerKind, Refusal, Result, TaskStatus};
+use crate::model::{EventKind, Refusal, Result, TaskStatus};
 use crate::platform::id::TaskId;
 
 /// How many tasks one transaction cancels.
@@ -42,7 +42,7 @@ impl Mesh {
     pub fn delete_task(&mut self, me: &SessionHandle, id: TaskId) -> Result<()> {
         self.write(|write| {
             let mut task = get_task(write.read(), id)?;
-            if task.created_by != me.peer && me.kind != PeerKind::Person {
+            if task.created_by != me.peer && !me.is_person_of_mesh(write.read()) {
                 let creator = &task.created_by_name;
                 let problem = format!(
                     "task {id} was created by {creator}: only its creator or a person may delete it; \
