@@ -2,7 +2,7 @@
 use claude_mesh::model::access_key::KeyScope;
 use serde_json::{Value, json};
 
-use crate::support::{Hub, OtherHost, World, hubs_use_a_server, print_to_stderr};
+use crate::support::{Hub, OtherHost, OtherHostSession, World, hubs_use_a_server, print_to_stderr};
 
 #[test]
 fn sessions_of_two_hosts_ask_and_answer_each_other() {
@@ -133,6 +133,40 @@ fn clones_of_one_repository_share_state_tasks_and_memories() {
     assert_eq!(peers["peers"][0]["peer"], "api", "{peers}");
     let here = bo.call("list_peers", json!({ "scope": "machine" }));
     assert_eq!(here["peers"], json!([]), "{here}");
+}
+
+#[test]
+fn claim_names_who_has_the_same_file_in_another_clone() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let (laptop, desk) = (OtherHost::new(&hub, "laptop"), OtherHost::new(&hub, "desk"));
+    let facts = |root: &str, remote: &str| json!({ "git_root": root, "git_common": format!("{root}/.git"), "git_remote": remote });
+    let mono = "github.com/team/mono";
+    let ada = laptop.join_with("/code/mono/api", 10, facts("/code/mono", mono));
+    let bo = desk.join_with("/home/u/mono/api", 10, facts("/home/u/mono", mono));
+    let other = facts("/home/u/fork", "github.com/else/mono");
+    let cy = desk.join_with("/home/u/fork/api", 11, other);
+    let file = json!({ "resource": "file:src/main.rs", "note": "the login" });
+    let claim = |session: &OtherHostSession<'_>| session.call("claim", file.clone());
+    let first = claim(&ada);
+    assert_eq!(first["status"], "granted", "{first}");
+    assert!(first.get("other_clones").is_none(), "{first}");
+    assert!(
+        claim(&cy).get("other_clones").is_none(),
+        "another repository"
+    );
+    let second = claim(&bo);
+    assert_eq!(second["status"], "granted", "{second}");
+    let found = second["other_clones"].as_array().expect("one is found");
+    assert_eq!(found.len(), 1, "{second}");
+    assert_eq!(found[0]["peer"], "api", "{second}");
+    assert_eq!(
+        found[0]["resource"],
+        "file://laptop/code/mono/api/src/main.rs"
+    );
+    assert_eq!(found[0]["note"], "the login");
+    ada.call("release", json!({ "resource": "file:src/main.rs" }));
+    assert!(claim(&bo).get("other_clones").is_none(), "it was released");
 }
 
 #[test]

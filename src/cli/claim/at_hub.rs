@@ -70,6 +70,12 @@ fn claimed(hub: &HubContext, result: &Value) -> CommandResult {
         ),
         other => text::one_line(other.unwrap_or_default()),
     })?;
+    for other in result["other_clones"].as_array().into_iter().flatten() {
+        let (peer, resource) = (shown(hub, &other["peer"]), shown(hub, &other["resource"]));
+        print::line(&format!(
+            "{peer} has the same file in another clone: {resource}"
+        ))?;
+    }
     print_questions(hub, &result["questions"])?;
     Ok(status_of(result))
 }

@@ -55,7 +55,7 @@ const SHARED: &[(&str, &str)] = &[
     ("Topic", "topic:string subscribers:[string]"),
     (
         "Holder",
-        "peer:string mode:string note:string~ lease_expires_at:string fence?:integer claim_id?:string",
+        "peer:string mode:string note:string~ lease_expires_at:string fence?:integer claim_id?:string resource?:string",
     ),
     (
         "Ticket",
@@ -163,7 +163,8 @@ const RESULTS: &[(&str, &str)] = &[
     (
         "claim",
         "status:string claim_id?:string fence?:integer mode?:string lease_expires_at?:string renewed?:boolean \
-         holders?:[Holder] queue_position?:integer questions?:[PendingQuestion] reason?:string chain?:[string] hint?:string",
+         holders?:[Holder] queue_position?:integer questions?:[PendingQuestion] reason?:string chain?:[string] \
+         other_clones?:[Holder] hint?:string",
     ),
     ("release", "released:boolean was:string promoted:[string]"),
     (

@@ -3,6 +3,7 @@ use serde_json::json;
 
 use crate::mesh::claim::deadlock::find_deadlock;
 use crate::mesh::claim::grant::{grant_claim, release_claim, withdraw_ticket};
+use crate::mesh::claim::other_clones::claims_in_other_clones;
 use crate::mesh::claim::owner::Owner;
 use crate::mesh::claim::queue::{QueueState, settle_queue};
 use crate::mesh::claim::ticket::{Ticket, find_ticket};
@@ -52,6 +53,8 @@ pub struct Grant {
     pub claim: Claim,
     /// Whether the session held it before, in the same mode.
     pub renewed: bool,
+    /// The claims of others on the same file in other clones of the repository.
+    pub other_clones: Vec<Claim>,
 }
 
 impl Mesh {
@@ -93,6 +96,7 @@ impl Mesh {
             Ok(Some(match find_ticket(read, &queue_state, id) {
                 Some(ticket) => ClaimOutcome::Queued(ticket),
                 None => ClaimOutcome::Granted(Grant {
+                    other_clones: claims_in_other_clones(read, &claim)?,
                     claim,
                     renewed: false,
                 }),
@@ -270,5 +274,9 @@ fn build_grant(read: ReadContext, id: ClaimId, renewed: bool) -> Result<Grant> {
         .tx
         .claim(id)?
         .ok_or_else(|| Refusal::conflict("this session has ended"))?;
-    Ok(Grant { claim, renewed })
+    Ok(Grant {
+        other_clones: claims_in_other_clones(read, &claim)?,
+        claim,
+        renewed,
+    })
 }

@@ -5,6 +5,7 @@ pub(in crate::mesh) mod deadlock;
 pub(in crate::mesh) mod grant;
 pub(in crate::mesh) mod lease;
 pub(in crate::mesh) mod list;
+mod other_clones;
 pub(in crate::mesh) mod owner;
 pub(in crate::mesh) mod queue;
 pub(in crate::mesh) mod release;

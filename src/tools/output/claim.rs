@@ -23,14 +23,7 @@ pub fn claim(claimed: &ClaimOutcome, now: &Moment) -> Value {
         claims.iter().map(|claim| holder(claim, now)).collect()
     };
     match claimed {
-        ClaimOutcome::Granted(Grant { claim, renewed }) => json!({
-            "status": "granted",
-            "claim_id": claim.id,
-            "fence": claim.fencing_token,
-            "mode": claim.mode,
-            "lease_expires_at": rfc3339(lease_expires_at_ms(claim, now)),
-            "renewed": renewed,
-        }),
+        ClaimOutcome::Granted(grant) => grant_result(grant, now),
         ClaimOutcome::Denied { holders: held } => {
             json!({ "status": "denied", "holders": holders(held) })
         }
@@ -46,6 +39,33 @@ pub fn claim(claimed: &ClaimOutcome, now: &Moment) -> Value {
             "holders": holders(held),
         }),
     }
+}
+
+fn grant_result(grant: &Grant, now: &Moment) -> Value {
+    let Grant {
+        claim,
+        renewed,
+        other_clones,
+    } = grant;
+    let mut result = json!({
+        "status": "granted",
+        "claim_id": claim.id,
+        "fence": claim.fencing_token,
+        "mode": claim.mode,
+        "lease_expires_at": rfc3339(lease_expires_at_ms(claim, now)),
+        "renewed": renewed,
+    });
+    if !other_clones.is_empty() {
+        let others = other_clones.iter().map(|other| {
+            let mut value = holder(other, now);
+            value["resource"] = json!(other.resource);
+            value
+        });
+        result["other_clones"] = others.collect();
+        result["hint"] =
+            "The same file is claimed in another clone of this repository; agree with its holder before you push.".into();
+    }
+    result
 }
 
 /// Returns the result of a release.
