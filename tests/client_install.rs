@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use crate::other_clients::{Package, Registry, node};
 use crate::support::{ProcessOutput, World, program};
 
-const CODEX: Package = Package {
+pub(crate) const CODEX: Package = Package {
     name: "Codex CLI",
     registry: Registry::Npm,
     spec: "@openai/codex@0.171.0",
     entry: "node_modules/.bin/codex",
 };
-const GEMINI: Package = Package {
+pub(crate) const GEMINI: Package = Package {
     name: "Gemini CLI",
     registry: Registry::Npm,
     spec: "@google/gemini-cli@0.61.0",

@@ -267,6 +267,10 @@ mod release;
 #[cfg(feature = "cli")]
 mod client_install;
 
+/// Sessions of the real Codex and Gemini with a scripted model: what they ask, and what they are asked.
+#[cfg(feature = "cli")]
+mod client_sessions;
+
 /// The board page in a browser: what a person sees and does there.
 #[cfg(feature = "hub")]
 mod board;

@@ -1,0 +1,203 @@
+//! Sessions of the real Codex CLI and Gemini CLI, with a scripted model: what they ask, and what they are asked.
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::client_install::{CODEX, GEMINI};
+use crate::other_clients::{Package, node};
+use crate::support::{ProcessOutput, Session, World, start_ask};
+
+mod scripted_model;
+
+use scripted_model::{Reply, Request, ScriptedModel};
+
+/// A client that runs one prompt and prints the last words of its model.
+struct Client {
+    package: &'static Package,
+    /// Its name for `claude-mesh install`.
+    name: &'static str,
+    /// What runs a prompt without a terminal; the prompt follows.
+    arguments: &'static [&'static str],
+}
+
+const CLIENTS: [Client; 2] = [
+    Client {
+        package: &CODEX,
+        name: "codex",
+        arguments: &["exec", "--skip-git-repo-check"],
+    },
+    Client {
+        package: &GEMINI,
+        name: "gemini",
+        arguments: &["--model", "gemini-2.5-flash", "--yolo", "--prompt"],
+    },
+];
+
+/// A home with a client that is set up as far as a first start, and claude-mesh installed for it.
+struct Setup<'a> {
+    world: &'a World,
+    client: &'a Client,
+    program: PathBuf,
+    model: &'a ScriptedModel,
+    project: PathBuf,
+}
+
+impl<'a> Setup<'a> {
+    /// Returns `None` after a line on what is missing.
+    fn of(world: &'a World, client: &'a Client, model: &'a ScriptedModel) -> Option<Self> {
+        let program = client.package.get()?;
+        let project = world.project("shop");
+        let folder = project.to_str().unwrap();
+        if client.name == "codex" {
+            let config = format!(
+                "model = \"scripted\"\nmodel_provider = \"scripted\"\ncheck_for_update_on_startup = false\n\n\
+                 [analytics]\nenabled = false\n\n[projects.\"{folder}\"]\ntrust_level = \"trusted\"\n\n\
+                 [model_providers.scripted]\nname = \"scripted\"\nbase_url = \"{}/v1\"\nwire_api = \"responses\"\n",
+                model.url
+            );
+            world.write(".codex/config.toml", &config);
+        } else {
+            let settings = json!({
+                "security": { "auth": { "selectedType": "gemini-api-key" } },
+                "privacy": { "usageStatisticsEnabled": false },
+                "general": { "enableAutoUpdate": false },
+            });
+            world.write(".gemini/settings.json", &settings.to_string());
+            let trusted = json!({ folder: "TRUST_FOLDER" });
+            world.write(".gemini/trustedFolders.json", &trusted.to_string());
+        }
+        let installed = world.cli(&world.home(), &["install", "--client", client.name]);
+        assert_eq!(installed.code, Some(0), "{installed:?}");
+        Some(Self {
+            world,
+            client,
+            program,
+            model,
+            project,
+        })
+    }
+
+    /// Starts the client with a prompt.
+    fn start(&self, prompt: &str) -> Child {
+        let mut path = node().unwrap().parent().unwrap().as_os_str().to_owned();
+        path.push(":/usr/local/bin:/usr/bin:/bin");
+        let program = self.program.to_str().unwrap();
+        let mut command: Command = self.world.command(program, &self.project);
+        // Whatever the client sends elsewhere, such as a search for updates, stays on this machine and is refused.
+        command
+            .envs([
+                ("HTTPS_PROXY", "http://127.0.0.1:9"),
+                ("NO_PROXY", "127.0.0.1"),
+            ])
+            .envs([
+                ("GEMINI_API_KEY", "any"),
+                ("GOOGLE_GEMINI_BASE_URL", self.model.url.as_str()),
+            ])
+            .env("PATH", path)
+            .args(self.client.arguments)
+            .arg(prompt)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+}
+
+fn finish(client: Child) -> ProcessOutput {
+    let ran = ProcessOutput::of(&client.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran
+}
+
+/// Long enough for a loaded machine; a healthy client begins to ask after two seconds, or after ten.
+const START_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// Waits until a question of the client is pending for the peer, and returns its id.
+#[track_caller]
+fn next_question(peer: &Session, client: &mut Child, model: &ScriptedModel) -> String {
+    let until = Instant::now() + START_TIMEOUT;
+    loop {
+        if let Some(question) = peer.questions().first() {
+            return question["question_id"].as_str().unwrap().to_owned();
+        }
+        let ended = client.try_wait().unwrap();
+        assert!(
+            ended.is_none() && Instant::now() < until,
+            "no question: {ended:?} {:#?}",
+            model.requests()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn ask_bo(question: &str) -> Reply {
+    let arguments = json!({ "to": "bo", "question": question, "timeout_seconds": 60 });
+    Reply::Call("ask_peer", arguments)
+}
+
+/// Returns the id of the question in the result of an interrupted call.
+fn incoming_question(request: &Request) -> Option<String> {
+    let json = &request.results[request.results.find('{')?..=request.results.rfind('}')?];
+    let result: Value = serde_json::from_str(json).ok()?;
+    let question = &result["questions"][0]["question_id"];
+    question.as_str().map(str::to_owned)
+}
+
+#[test]
+fn other_client_asks_a_peer_and_prints_the_answer() {
+    for client in &CLIENTS {
+        let world = World::new();
+        let bo = world.session("bo");
+        let model = ScriptedModel::listen(|request| match request.results.as_str() {
+            "" => ask_bo("which port?"),
+            results => Reply::Say(format!("got {results}")),
+        });
+        let Some(setup) = Setup::of(&world, client, &model) else {
+            continue;
+        };
+        let mut running = setup.start("ask bo");
+        bo.send_reply(&next_question(&bo, &mut running, &model), "5433");
+        let ran = finish(running);
+        assert!(model.requests()[0].new_text.contains("ask bo"), "{ran:?}");
+        assert!(ran.out.contains("got "), "{ran:?}");
+        assert!(ran.out.contains("\"answer\":\"5433\""), "{ran:?}");
+    }
+}
+
+#[test]
+fn other_client_that_waits_answers_a_question_meanwhile() {
+    for client in &CLIENTS {
+        let world = World::new();
+        let bo = world.session("bo");
+        let model = ScriptedModel::listen(|request| {
+            if let Some(id) = incoming_question(request) {
+                let answer = json!({ "question_id": id, "answer": "5433" });
+                return Reply::Call("reply_to_peer", answer);
+            }
+            match request.results.as_str() {
+                "" => ask_bo("what shall I do?"),
+                _ => Reply::Say("done".to_owned()),
+            }
+        });
+        let Some(setup) = Setup::of(&world, client, &model) else {
+            continue;
+        };
+        let mut running = setup.start("ask bo");
+        next_question(&bo, &mut running, &model);
+        let asked = start_ask(&bo, "shop", "which port?").result();
+        // bo is interrupted too if its question comes while the other one is open for it.
+        let answer = match asked["status"].as_str() {
+            Some("answered") => asked,
+            _ => bo.call(
+                "await_reply",
+                json!({ "question_id": asked["question_id"] }),
+            ),
+        };
+        assert_eq!(answer["answer"], "5433", "{answer} {:#?}", model.requests());
+        let ran = finish(running);
+        assert!(ran.out.contains("done"), "{ran:?}");
+    }
+}
