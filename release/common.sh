@@ -1,6 +1,9 @@
-# What the scripts of a release share; they read it. It sets `root`, `version` and `programs`.
+# What the scripts of a release share; they read it. It sets `root`, `version`, `programs`, `owner` and `owner_files`.
 root=$(cd "$(dirname "$0")/.." && pwd)
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
+owner=$(sed -n 's|^repository = "https://[^/]*/\([^/]*\)/claude-mesh"$|\1|p' "$root/Cargo.toml")
+# The files that name the owner.
+owner_files="Cargo.toml docs/plugin.md plugin/mesh/README.md"
 programs=$(grep -v '^#' "$root/release/programs")
 
 fail() {

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use toml::Table;
 
-use crate::support::{World, strip_programs};
+use crate::support::{ProcessOutput, World, skip, strip_programs};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -132,27 +132,111 @@ fn archive_has_each_program_where_binstall_looks() {
     }
 }
 
+/// The files of the repository that a package leaves out: they are for working on it.
+const NOT_PACKAGED: [&str; 3] = [".cargo/", ".ci/", ".gitignore"];
+/// What `cargo package` adds.
+const ADDED: [&str; 2] = [".cargo_vcs_info.json", "Cargo.toml.orig"];
+
 #[test]
-fn package_of_the_crate_holds_what_its_tests_read() {
+fn package_of_the_crate_holds_the_files_of_the_repository() {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let listed = run(Command::new(cargo)
         .args(["package", "--list", "--allow-dirty", "--offline"])
         .current_dir(root()));
-    for file in [
-        "plugin/mesh/bin/mesh",
-        "plugin/mesh/.claude-plugin/plugin.json",
-        "plugin/mesh/.mcp.json",
-        ".claude-plugin/marketplace.json",
-        "npm/package.json",
-        "release/archive",
-        "docs/top.md",
-    ] {
+    let mut listed: Vec<&str> = listed.lines().filter(|it| !ADDED.contains(it)).collect();
+    listed.sort_unstable();
+    let own = ["ls-files", "--cached", "--others", "--exclude-standard"];
+    let tracked = Command::new("git")
+        .args(own)
+        .current_dir(root())
+        .output()
+        .ok()
+        .filter(|output| output.status.success());
+    let Some(tracked) = tracked else {
+        skip("the list of a package", "this is no git checkout");
+        return;
+    };
+    let tracked = String::from_utf8(tracked.stdout).unwrap();
+    let mut wanted: Vec<&str> = tracked
+        .lines()
+        .filter(|file| {
+            !NOT_PACKAGED
+                .iter()
+                .any(|left_out| file.starts_with(left_out))
+        })
+        .filter(|file| root().join(file).exists())
+        .collect();
+    wanted.sort_unstable();
+    assert_eq!(listed, wanted);
+}
+
+#[test]
+fn owner_of_the_repository_is_set_in_one_step() {
+    let world = World::new();
+    let copy = world.project("copy");
+    let files = ["Cargo.toml", "docs/plugin.md", "plugin/mesh/README.md"];
+    for path in ["release", "Cargo.toml", "CHANGELOG.md", "docs", "plugin"] {
+        run(Command::new("cp")
+            .arg("-r")
+            .arg(root().join(path))
+            .arg(&copy));
+    }
+    let text = |file: &str| std::fs::read_to_string(copy.join(file)).unwrap();
+    let script = |name: &str, arguments: &[&str]| {
+        let path = copy.join("release").join(name);
+        let mut command = world.command(path.to_str().unwrap(), &copy);
+        let command = command.args(arguments).env("CARGO", "echo");
+        ProcessOutput::of(&command.stdin(Stdio::null()).output().unwrap())
+    };
+    // As long as nobody publishes this, the placeholder stands in each of them, and nothing can be published.
+    let refused = script("check", &[]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(
+        refused.err.contains("release/set-owner OWNER"),
+        "{refused:?}"
+    );
+    assert_eq!(script("set-owner", &["a/b"]).code, Some(1));
+    assert_eq!(script("set-owner", &["ada"]).code, Some(0));
+    for file in files {
+        let text = text(file);
         assert!(
-            listed.lines().any(|line| line == file),
-            "no {file} in\n{listed}"
+            text.contains("ada/claude-mesh") && !text.contains("OWNER/"),
+            "{file}"
         );
     }
-    assert!(!listed.contains("node_modules"), "{listed}");
+    let refused = script("check", &[]);
+    assert!(
+        refused.err.contains("CHANGELOG.md has no heading"),
+        "{refused:?}"
+    );
+    let version = env!("CARGO_PKG_VERSION");
+    let changes = text("CHANGELOG.md").replace("## [Unreleased]", &format!("## [{version}]"));
+    std::fs::write(copy.join("CHANGELOG.md"), changes).unwrap();
+    let checked = script("check", &[]);
+    assert_eq!(checked.out, "publish --dry-run --locked\n", "{checked:?}");
+}
+
+#[test]
+fn documents_name_the_owner_of_the_manifest() {
+    let manifest = manifest();
+    let repository = manifest["package"]["repository"].as_str().unwrap();
+    let owner = repository.rsplit('/').nth(1).unwrap();
+    let named = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| c.is_whitespace() || "`\"'()".contains(c));
+        let owners = words.filter_map(|word| word.strip_suffix("/claude-mesh"));
+        let owners = owners.filter_map(|before| before.rsplit('/').next());
+        let plain =
+            |it: &&str| !it.is_empty() && it.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        owners.filter(plain).map(str::to_owned).collect()
+    };
+    for file in ["docs/plugin.md", "plugin/mesh/README.md"] {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        let owners = named(&text);
+        assert!(
+            !owners.is_empty() && owners.iter().all(|it| it == owner),
+            "{file}: {owners:?}"
+        );
+    }
 }
 
 #[test]
