@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -11,7 +12,7 @@ use super::client::Lab;
 use super::mesh::Mesh;
 use super::scripted_api::{ScriptedApi, call, say};
 use crate::other_clients::{Package, Registry, node};
-use crate::support::{strip_programs, wait_until};
+use crate::support::{print_to_stderr, strip_programs, wait_until};
 
 /// A registry of npm packages. Its dependency asks for a version by a tag that not every registry has.
 const VERDACCIO: Package = Package {
@@ -150,6 +151,8 @@ fn two_windows_with_the_plugin_get_to_the_first_answer() {
     let nobody = ScriptedApi::listen(|_| say("nobody asks me"));
     let path = format!("{}:{}", claude_folder(&lab), path_with_node());
     let installer = lab.session(&frontend, &nobody).env("PATH", &path);
+    // What a stranger types: two commands, `claude` in each of two windows, and a prompt.
+    let (started, mut typed_lines) = (Instant::now(), 0);
     let market = market.to_str().expect("the path is UTF-8");
     for arguments in [
         &["plugin", "marketplace", "add", market][..],
@@ -157,7 +160,9 @@ fn two_windows_with_the_plugin_get_to_the_first_answer() {
     ] {
         let done = installer.run(arguments).finish();
         assert!(done.status.success(), "{done:#?}");
+        typed_lines += 1;
     }
+    let installed = started.elapsed();
     let mesh = Mesh::of(&lab);
     let answering = ScriptedApi::listen(|request| match request.peer_question_id() {
         Some(id) => call(
@@ -177,13 +182,20 @@ fn two_windows_with_the_plugin_get_to_the_first_answer() {
     let Some(_window) = idle.interactive() else {
         return;
     };
+    typed_lines += 1;
     mesh.wait_for_peer("backend");
     let asker = lab
         .session(&frontend, &asking)
         .env("PATH", &path)
         .headless("ask backend");
+    typed_lines += 2;
     let said = asker.finish().result();
     assert!(said.contains("\"answer\":\"5433\""), "{said}");
+    print_to_stderr(&format!(
+        "MEASURED: plugin, from an empty home to the first answer: {typed_lines} typed lines, {:.1} s, of which the install {:.1} s",
+        started.elapsed().as_secs_f64(),
+        installed.as_secs_f64()
+    ));
 
     // Everything came from the package: nothing else is installed.
     let found = mesh.run(&["doctor", "--json"]);
