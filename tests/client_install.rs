@@ -81,8 +81,14 @@ fn entry_of_a_client_is_added_once_and_removed_without_a_trace() {
             let again = run(&world, &["install", "--client", client]);
             assert!(again.out.contains("nothing to do"), "{again:?}");
             assert_eq!(read(), with);
+            let hooks = hooks_of(&world, client);
+            assert_eq!(hooks.len(), 4, "{hooks:?}");
+            for command in &hooks {
+                assert!(command.ends_with(" --other-client"), "{command}");
+            }
             run(&world, &["uninstall", "--client", client]);
             assert_eq!(read(), *content, "{client}");
+            assert!(!world.home().join(".codex/hooks.json").exists());
             let again = run(&world, &["uninstall", "--client", client, "--json"]).json();
             assert_eq!(again["written"], json!([]));
         }
@@ -101,6 +107,34 @@ fn entry_of_a_client_is_added_once_and_removed_without_a_trace() {
             "the install had created it"
         );
     }
+}
+
+/// Returns the commands of the hooks in the file of a client, one for each event.
+fn hooks_of(world: &World, client: &str) -> Vec<String> {
+    let path = if client == "codex" {
+        ".codex/hooks.json"
+    } else {
+        ".gemini/settings.json"
+    };
+    let content = std::fs::read(world.home().join(path)).unwrap();
+    let file: Value = serde_json::from_slice(&content).unwrap();
+    let events = file["hooks"].as_object().unwrap().values();
+    let commands = events.map(|groups| groups[0]["hooks"][0]["command"].as_str());
+    commands
+        .map(|command| command.unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn hooks_of_a_user_stay_beside_those_of_claude_mesh() {
+    let world = World::new();
+    let own = "{\n \"hooks\": {\"Stop\": [{\"hooks\": [{\"type\": \"command\", \"command\": \"say done\"}]}]}}\n";
+    let file = world.write(".codex/hooks.json", own);
+    run(&world, &["install", "--client", "codex"]);
+    let with = std::fs::read_to_string(&file).unwrap();
+    assert!(with.contains("say done") && with.contains("claude-mesh-inbox-poll"));
+    run(&world, &["uninstall", "--client", "codex"]);
+    assert_eq!(std::fs::read_to_string(file).unwrap(), own);
 }
 
 #[test]
@@ -140,6 +174,7 @@ fn client_file_in_an_unknown_form_is_refused_and_kept() {
         ("codex", ".codex/config.toml", "a = \n"),
         ("gemini", ".gemini/settings.json", "{\n  // mine\n}\n"),
         ("gemini", ".gemini/settings.json", "{\"mcpServers\": []}"),
+        ("gemini", ".gemini/settings.json", "{\"hooks\": []}"),
     ] {
         let file = world.write(path, content);
         let ran = world.cli(&world.home(), &["install", "--client", client]);

@@ -1,6 +1,7 @@
 //! Sessions of the real Codex CLI and Gemini CLI, with a scripted model: what they ask, and what they are asked.
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -10,8 +11,10 @@ use crate::other_clients::{Package, node};
 use crate::support::{ProcessOutput, Session, World, start_ask};
 
 mod scripted_model;
+mod window;
 
 use scripted_model::{Reply, Request, ScriptedModel};
+use window::Window;
 
 /// A client that runs one prompt and prints the last words of its model.
 struct Client {
@@ -26,7 +29,12 @@ const CLIENTS: [Client; 2] = [
     Client {
         package: &CODEX,
         name: "codex",
-        arguments: &["exec", "--skip-git-repo-check"],
+        // Without a terminal nobody can be asked whether to trust hooks.
+        arguments: &[
+            "exec",
+            "--skip-git-repo-check",
+            "--dangerously-bypass-hook-trust",
+        ],
     },
     Client {
         package: &GEMINI,
@@ -79,12 +87,11 @@ impl<'a> Setup<'a> {
         })
     }
 
-    /// Starts the client with a prompt.
-    fn start(&self, prompt: &str) -> Child {
+    /// Returns the client with the environment that it needs.
+    fn command(&self, program: &str) -> Command {
         let mut path = node().unwrap().parent().unwrap().as_os_str().to_owned();
         path.push(":/usr/local/bin:/usr/bin:/bin");
-        let program = self.program.to_str().unwrap();
-        let mut command: Command = self.world.command(program, &self.project);
+        let mut command = self.world.command(program, &self.project);
         // Whatever the client sends elsewhere, such as a search for updates, stays on this machine and is refused.
         command
             .envs([
@@ -96,9 +103,15 @@ impl<'a> Setup<'a> {
                 ("GOOGLE_GEMINI_BASE_URL", self.model.url.as_str()),
             ])
             .env("PATH", path)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the client with a prompt.
+    fn start(&self, prompt: &str) -> Child {
+        self.command(self.program.to_str().unwrap())
             .args(self.client.arguments)
             .arg(prompt)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -200,4 +213,109 @@ fn other_client_that_waits_answers_a_question_meanwhile() {
         let ran = finish(running);
         assert!(ran.out.contains("done"), "{ran:?}");
     }
+}
+
+/// Returns the reply to the question that a hook has put before the model.
+fn reply_to_question(request: &Request) -> Option<Reply> {
+    let (_, rest) = request.new_text.split_once("peer-question id=\"")?;
+    let arguments = json!({ "question_id": rest.get(..26)?, "answer": "5433" });
+    Some(Reply::Call("reply_to_peer", arguments))
+}
+
+#[test]
+fn prompt_of_another_client_shows_what_waits() {
+    for client in &CLIENTS {
+        let world = World::new();
+        let bo = world.session("bo");
+        let model = ScriptedModel::listen(|request| {
+            reply_to_question(request).unwrap_or_else(|| Reply::Say("done".to_owned()))
+        });
+        let Some(setup) = Setup::of(&world, client, &model) else {
+            continue;
+        };
+        finish(setup.start("be here once"));
+        let started = &model.requests()[0].new_text;
+        assert!(
+            started.contains("claude-mesh: you are \"shop\""),
+            "{started}"
+        );
+        let asked = start_ask(&bo, "shop", "which port?").result();
+        assert_eq!(asked["status"], "offline", "{asked}");
+        let ran = finish(setup.start("and now?"));
+        let wait = json!({ "question_id": asked["question_id"], "timeout_seconds": 1 });
+        let answer = bo.call("await_reply", wait);
+        assert_eq!(
+            answer["answer"],
+            "5433",
+            "{answer} {ran:?} {:#?}",
+            model.requests()
+        );
+    }
+}
+
+#[test]
+fn question_during_a_turn_of_another_client_continues_it() {
+    for client in &CLIENTS {
+        let world = World::new();
+        let bo = world.session("bo");
+        let (begun, at_work) = mpsc::channel();
+        let (finish_work, finished) = mpsc::channel();
+        let finished = Mutex::new(finished);
+        let model = ScriptedModel::listen(move |request| {
+            if let Some(reply) = reply_to_question(request) {
+                return reply;
+            }
+            if begun.send(()).is_ok() {
+                // The first turn goes on until the question is there; the test drops the channel then.
+                let _ = finished.lock().unwrap().recv();
+            }
+            Reply::Say("done".to_owned())
+        });
+        let Some(setup) = Setup::of(&world, client, &model) else {
+            continue;
+        };
+        let running = setup.start("work");
+        at_work.recv_timeout(START_TIMEOUT).unwrap();
+        let asked = start_ask(&bo, "shop", "which port?").result();
+        drop(at_work);
+        finish_work.send(()).unwrap();
+        let ran = finish(running);
+        let wait = json!({ "question_id": asked["question_id"], "timeout_seconds": 1 });
+        let answer = bo.call("await_reply", wait);
+        assert_eq!(
+            answer["answer"],
+            "5433",
+            "{answer} {ran:?} {:#?}",
+            model.requests()
+        );
+    }
+}
+
+#[test]
+fn idle_window_of_codex_is_woken_by_a_question() {
+    let world = World::new();
+    let bo = world.session("bo");
+    let model = ScriptedModel::listen(|request| {
+        if let Some(reply) = reply_to_question(request) {
+            return reply;
+        }
+        match request.results.as_str() {
+            // The first call of a tool lets others ask this session.
+            "" => Reply::Call("list_peers", json!({})),
+            _ => Reply::Say("that is all".to_owned()),
+        }
+    });
+    let Some(setup) = Setup::of(&world, &CLIENTS[0], &model) else {
+        return;
+    };
+    let Some(window) = Window::open(&setup) else {
+        return;
+    };
+    window.wait_for("Ask Codex");
+    window.keys(&["-l", "hello"]);
+    window.wait_for("hello");
+    window.keys(&["Enter"]);
+    window.wait_for("that is all");
+    let asked = start_ask(&bo, "shop", "which port?").result();
+    assert_eq!(asked["answer"], "5433", "{asked} {}", window.screen());
 }

@@ -1,4 +1,5 @@
-//! The events of Claude Code that hooks act on, as types; every other event is `None`.
+//! The events that hooks act on, as types; every other event is `None`. The Codex CLI has the names of Claude Code, Gemini CLI
+//! has `BeforeAgent` and `AfterAgent` for a prompt and the end of a turn.
 use serde_json::Value;
 
 use super::hook_payload::HookPayload;
@@ -74,13 +75,15 @@ impl HookEvent {
     pub fn from_payload(payload: HookPayload) -> Option<Self> {
         let HookPayload {
             session_id: session,
-            prompt_id: turn,
+            prompt_id,
+            turn_id,
             ..
         } = payload;
+        let turn = prompt_id.or(turn_id);
         match payload.event_name.as_str() {
             "SessionStart" => Some(Self::Started { session }),
-            "UserPromptSubmit" => {
-                let text = payload.prompt.unwrap_or_default();
+            "UserPromptSubmit" | "BeforeAgent" => {
+                let text = without_hook_context(payload.prompt.unwrap_or_default());
                 let prompt = Prompt {
                     typed: is_typed(&text),
                     wake_line_nonce: wake_line_nonce(&text).map(str::to_owned),
@@ -89,14 +92,14 @@ impl HookEvent {
                 };
                 Some(Self::Prompted { session, prompt })
             }
-            "Stop" => Some(Self::Stopping {
+            "Stop" | "AfterAgent" => Some(Self::Stopping {
                 session,
                 turn,
                 already_blocked: payload.stop_hook_active == Some(true),
-                said: payload.last_assistant_message.and_then(|said| match said {
-                    Value::String(said) => Some(said),
+                said: match payload.last_assistant_message.or(payload.prompt_response) {
+                    Some(Value::String(said)) => Some(said),
                     _ => None,
-                }),
+                },
             }),
             "PreToolUse" => {
                 let input = payload.tool_input.unwrap_or_default();
@@ -125,6 +128,15 @@ impl HookEvent {
             }
             _ => None,
         }
+    }
+}
+
+/// Returns a prompt without the text that a hook of Gemini CLI has put before it.
+fn without_hook_context(prompt: String) -> String {
+    let rest = prompt.strip_prefix("<hook_context>");
+    match rest.and_then(|rest| rest.split_once("</hook_context>")) {
+        Some((_, typed)) => typed.trim_start().to_owned(),
+        None => prompt,
     }
 }
 
@@ -161,6 +173,30 @@ mod tests {
             read(r#"{"hook_event_name":"SessionStart","new":{"a":1}}"#),
             Some(HookEvent::Started { session: None })
         );
+    }
+
+    #[test]
+    fn events_of_other_clients_are_those_of_claude_code() {
+        let codex = r#"{"hook_event_name":"UserPromptSubmit","session_id":"s","turn_id":"t","prompt":"hi"}"#;
+        let gemini = r#"{"hook_event_name":"BeforeAgent","session_id":"s","prompt":"<hook_context>you are ada</hook_context>\n\nhi"}"#;
+        for (event, turn) in [(codex, Some("t")), (gemini, None)] {
+            let Some(HookEvent::Prompted { prompt, .. }) = read(event) else {
+                panic!("no prompt: {event}")
+            };
+            assert_eq!((prompt.text.as_str(), prompt.turn.as_deref()), ("hi", turn));
+            assert!(prompt.typed);
+        }
+        let stop =
+            r#"{"hook_event_name":"AfterAgent","stop_hook_active":true,"prompt_response":"done"}"#;
+        let Some(HookEvent::Stopping {
+            said,
+            already_blocked,
+            ..
+        }) = read(stop)
+        else {
+            panic!("no end of a turn")
+        };
+        assert_eq!((said.as_deref(), already_blocked), (Some("done"), true));
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub struct HookPayload {
     pub session_id: Option<String>,
     /// `SessionEnd`: `clear`, `resume`, `prompt_input_exit` or `other`.
     pub reason: Option<String>,
+    /// The turn, as the Codex CLI names it.
+    pub turn_id: Option<String>,
     /// `UserPromptSubmit`: the text, typed or posted.
     pub prompt: Option<String>,
     /// The prompt that started the turn.
@@ -30,6 +32,8 @@ pub struct HookPayload {
     pub stop_hook_active: Option<bool>,
     /// `Stop`: the last text of the model. A `Value`, so that another type in a later version does not fail the event.
     pub last_assistant_message: Option<Value>,
+    /// The same, as Gemini CLI names it.
+    pub prompt_response: Option<Value>,
 }
 
 /// The arguments of a tool that edits a file or runs a shell command.

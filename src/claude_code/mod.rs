@@ -27,4 +27,4 @@ pub use settings_files::{
     INBOX_POLICY_KEY, INBOX_POLICY_REFUSE, find_answer_restriction, find_inbound_refusal,
 };
 pub use versions::{has_inbox, has_mods};
-pub use wake_line::{wake_line_frames, wake_line_nonce};
+pub use wake_line::{wake_line_frames, wake_line_nonce, wake_line_text};

@@ -16,9 +16,7 @@ pub fn wake_line_frames(token: Option<&str>, nonce: &str, from: &str, text: &str
         lines += &serde_json::json!({ "type": "auth", "token": token }).to_string();
         lines.push('\n');
     }
-    let content = format!(
-        "<cross-session-message from-name=\"{from}\">\n{WAKE_LINE_MARK} {nonce}: {text}\n</cross-session-message>"
-    );
+    let content = wake_line_text(nonce, from, text);
     let message = serde_json::json!({
         "type": "user",
         "message": { "role": "user", "content": content },
@@ -27,6 +25,13 @@ pub fn wake_line_frames(token: Option<&str>, nonce: &str, from: &str, text: &str
     lines += &message.to_string();
     lines.push('\n');
     lines
+}
+
+/// Returns the prompt that a wake line is for the model, and by which the prompt hook recognizes it.
+pub fn wake_line_text(nonce: &str, from: &str, text: &str) -> String {
+    format!(
+        "<cross-session-message from-name=\"{from}\">\n{WAKE_LINE_MARK} {nonce}: {text}\n</cross-session-message>"
+    )
 }
 
 /// Returns the nonce of the wake line in a prompt, or `None` if the prompt is not a wake line.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::other_client;
 use crate::claude_code::{self, HookEvent};
 use crate::mesh::{JoinRequest, Mesh, MeshOptions, SessionHandle};
 use crate::model::{Error, PeerKind};
@@ -22,12 +23,18 @@ const LOCK_TIMEOUT_AT_SESSION_EDGES: Duration = Duration::from_secs(1);
 pub struct HookCall {
     pub event: HookEvent,
     pub settings: Settings,
+    /// Whether a client other than Claude Code runs the hook. It may have been started from the shell of a session, so the
+    /// environment of Claude Code does not count then.
+    pub other_client: bool,
 }
 
 impl HookCall {
     /// Returns the process of the session: the one that Claude Code names, else the session that started this process, else
     /// the parent.
     pub(super) fn client(&self) -> Result<ProcessKey, Fault> {
+        if self.other_client {
+            return other_client::find_client();
+        }
         let registry_entry = |process: &process::ProcessStat| {
             claude_code::registry_entry(&self.settings.claude.config_dir, process.key).is_some()
         };
@@ -55,7 +62,10 @@ impl HookCall {
 
     /// Returns the project, or `None` if it does not take part in the mesh.
     pub(super) fn project(&self) -> Result<Option<Project>, Fault> {
-        let project = Project::of(&self.settings.project_folder(true), &self.settings)?;
+        let project = Project::of(
+            &self.settings.project_folder(!self.other_client),
+            &self.settings,
+        )?;
         Ok(project.is_enabled().then_some(project))
     }
 
@@ -83,7 +93,7 @@ impl HookCall {
 
     /// Returns whether other sessions can ask this one: it is interactive, or headless with the setting to answer.
     pub(crate) fn is_addressable(&self) -> bool {
-        !self.settings.is_headless() || self.settings.headless_mailbox
+        self.other_client || !self.settings.is_headless() || self.settings.headless_mailbox
     }
 
     /// Returns the registered session of a process; registers it if it is not. That is so for a session that was open before
@@ -94,10 +104,27 @@ impl HookCall {
         process: ProcessKey,
         project: Project,
     ) -> Result<SessionHandle, Error> {
-        match mesh.find_session_of_process(process)? {
-            Some(me) => Ok(me),
-            None => mesh.register(&self.join_request(process, project, self.client_session())),
+        if !self.other_client
+            && let Some(me) = mesh.find_session_of_process(process)?
+        {
+            return Ok(me);
         }
+        self.register(
+            mesh,
+            self.join_request(process, project, self.client_session()),
+        )
+    }
+
+    /// Registers the session.
+    pub(super) fn register(
+        &self,
+        mesh: &mut Mesh,
+        mut request: JoinRequest,
+    ) -> Result<SessionHandle, Error> {
+        if self.other_client {
+            request.instance = mesh.instance_of_conversation(&request)?;
+        }
+        mesh.register(&request)
     }
 
     /// Logs and drops a storage fault of marking something as shown, so that it is printed all the same: a repetition is
@@ -140,6 +167,9 @@ impl HookCall {
     ) -> JoinRequest {
         let mut request = JoinRequest::of(process, PeerKind::Session, Some(project));
         request.client_session = client_session;
+        if self.other_client {
+            return request;
+        }
         request.headless = self.settings.is_headless();
         request.fill_from_registry(claude_code::registry_entry(
             &self.settings.claude.config_dir,

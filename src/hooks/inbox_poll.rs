@@ -33,7 +33,8 @@ pub fn inbox_poll(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     if me.kind == PeerKind::Run {
         return Ok(None);
     }
-    if !mesh.doorbells().is_server_running(me.session) {
+    // Another client starts its server with the first call of a tool, if not before.
+    if !call.other_client && !mesh.doorbells().is_server_running(me.session) {
         let registry_entry = claude_code::registry_entry(&call.settings.claude.config_dir, process);
         let started_at_ms = registry_entry.and_then(|entry| entry.started_at_ms);
         return restart_notice(&mut mesh, &me, started_at_ms);

@@ -6,6 +6,8 @@
 //! runs no migration and starts no process. Its stdout goes into the context of the model, so it prints one JSON object or
 //! nothing. A fault goes to the fault log, and the exit status is 0.
 //!
+//! The Codex CLI and Gemini CLI run them too, with an argument that says so (`other_client`).
+//!
 //! The waiting hook, `inbox_wait`, is installed on request. It runs beside the idle session and nobody waits for it. It
 //! alone has a watcher, and it alone exits with 2, which wakes the session with the text on stderr.
 mod activity;
@@ -17,6 +19,7 @@ mod inbox_poll;
 #[cfg(feature = "watcher")]
 mod inbox_wait;
 mod message;
+mod other_client;
 mod program;
 mod prompt;
 mod prompt_text;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::call::HookCall;
+use super::other_client;
 use super::session_socket::{self, HookRequest};
 use crate::claude_code::{HookEvent, HookOutput, HookPayload};
 use crate::model::Error;
@@ -83,7 +84,11 @@ fn call_hook<T>(hook: HookFn<T>, request: HookRequest) -> Option<Output<T>> {
     };
     let name = payload.event_name.clone();
     let event = HookEvent::from_payload(payload)?;
-    let call = HookCall { event, settings };
+    let call = HookCall {
+        event,
+        settings,
+        other_client: other_client::is_named_by_arguments(),
+    };
     let error = match hook(&call) {
         Ok(output) => {
             return Some(Output::OfHook {

@@ -20,7 +20,13 @@ pub fn session_end(call: &HookCall) -> Result<Option<HookOutput>, Error> {
         return Ok(None);
     }
     let mut mesh = call.open(&project)?;
-    let Some(me) = mesh.find_session_of_process(call.client()?)? else {
+    let client = call.client()?;
+    let found = if call.other_client {
+        mesh.find_session_of_conversation(&call.join_request(client, project, session.clone()))?
+    } else {
+        mesh.find_session_of_process(client)?
+    };
+    let Some(me) = found else {
         return Ok(None);
     };
     let current_session = mesh.session(&me)?.and_then(|row| row.client_session);

@@ -22,7 +22,8 @@ pub fn session_start(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     };
     let process = call.client()?;
     let mut mesh = call.open(&project)?;
-    let me = mesh.register(&call.join_request(process, project.clone(), session.clone()))?;
+    let request = call.join_request(process, project.clone(), session.clone());
+    let me = call.register(&mut mesh, request)?;
     let others: Vec<_> = mesh
         .peers(Some(&me), PeerScope::Mesh, false)?
         .into_iter()

@@ -22,7 +22,8 @@ pub(super) fn continue_turn<M: HookMesh>(
     let (text, shown) = prompt_text::stop_text(block.questions, turn.id, block.headless, now_ms);
     let marked = mesh.record_stop_block(me, &shown, block.streak);
     call.tolerate_unmarked(marked)?;
-    Ok(Some(if block.streak.count == 1 {
+    // Only Claude Code continues a turn for added context.
+    Ok(Some(if block.streak.count == 1 && !call.other_client {
         HookOutput::Context(text)
     } else {
         HookOutput::Block(text)

@@ -1,5 +1,5 @@
 //! Wakes the session of the server: posts a wake line to its inbox for questions and late answers while no call waits,
-//! for mail that wakes, and for claims that were granted.
+//! for mail that wakes, and for claims that were granted. For the Codex CLI the line goes into the queue of its conversation.
 //!
 //! Nothing runs here while nothing is pending: the doorbell wakes it, and a timer is set only during a wake attempt.
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::claude_code;
 use crate::claude_code::InboxRateLimit;
+use crate::mcp::codex_queue::{self, CodexQueue};
 use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
 use crate::mcp::timer::sleep_or_wait_forever;
@@ -33,6 +34,9 @@ const CLAIM_INSTRUCTION: &str = "If none is named here, call poll_inbox.";
 /// Why no line can be posted without a socket.
 pub(crate) const NO_SOCKET: &str =
     "its Claude Code has no inbox socket (2.1.224 or later has one, unless started with --bare)";
+
+/// Why no prompt can be queued.
+const NO_QUEUE: &str = "its Codex runs one prompt and ends, or has made no call yet";
 
 /// Wakes the session when needed, for as long as the server runs.
 pub(super) async fn run_inbox_waker(shared: Arc<Shared>, client: String) {
@@ -60,7 +64,7 @@ pub(super) async fn run_inbox_waker(shared: Arc<Shared>, client: String) {
             continue;
         }
         shared.end_waits(&client).await;
-        let inbox_socket_state = || inbox_socket_state(&shared, &waker.rate_limit);
+        let inbox_socket_state = || waker.inbox_state();
         let wake_action = shared.in_same_session(&client, |call| {
             call.mesh.end_dead_waits(&call.me)?;
             call.mesh.next_wake_action(&call.me, inbox_socket_state)
@@ -110,7 +114,13 @@ impl Waker<'_> {
                     sender: &sender,
                     text: &text,
                 };
-                let posted = post_wake_line(self.shared.settings(), client, &line).await;
+                let posted = match self.codex_queue() {
+                    Some(queue) => {
+                        let prompt = claude_code::wake_line_text(&nonce, &sender, &text);
+                        queue.post(prompt).await
+                    }
+                    None => post_wake_line(self.shared.settings(), client, &line).await,
+                };
                 let Err(problem) = posted else {
                     return Some(Duration::from_millis(10));
                 };
@@ -130,6 +140,30 @@ impl Waker<'_> {
                 let after = after_ms.map(|ms| u64::try_from(ms.max(10)).unwrap_or(10));
                 after.map(Duration::from_millis)
             }
+        }
+    }
+
+    /// Returns the queue of the session, if its client is the Codex CLI.
+    fn codex_queue(&self) -> Option<CodexQueue> {
+        let process = *self.shared.client_process().borrow();
+        CodexQueue::of(self.client, process, self.shared.conversation())
+    }
+
+    /// Returns whether the session accepts a line now.
+    fn inbox_state(&self) -> InboxSocketState {
+        if codex_queue::is_codex(self.client) {
+            if self.codex_queue().is_none() {
+                return InboxSocketState::Missing(NO_QUEUE.into());
+            }
+        } else {
+            let client = *self.shared.client_process().borrow();
+            if inbox_socket(self.shared.settings(), client).is_none() {
+                return InboxSocketState::Missing(NO_SOCKET.into());
+            }
+        }
+        match self.rate_limit.wait_ms(self.shared.now().monotonic_ms) {
+            0 => InboxSocketState::Open,
+            for_ms => InboxSocketState::Full { for_ms },
         }
     }
 
@@ -202,18 +236,6 @@ pub(crate) fn wake_text(
     let sender = from.first().or(mail.first().filter(|_| answers == 0));
     let sender = sender.map_or("claude-mesh", String::as_str);
     (sender.to_owned(), format!("{event_text} {instruction}"))
-}
-
-/// Returns whether the inbox accepts a line now.
-fn inbox_socket_state(shared: &Shared, rate_limit: &InboxRateLimit) -> InboxSocketState {
-    let client = *shared.client_process().borrow();
-    if inbox_socket(shared.settings(), client).is_none() {
-        return InboxSocketState::Missing(NO_SOCKET.into());
-    }
-    match rate_limit.wait_ms(shared.now().monotonic_ms) {
-        0 => InboxSocketState::Open,
-        for_ms => InboxSocketState::Full { for_ms },
-    }
 }
 
 /// A line for the inbox of a session.

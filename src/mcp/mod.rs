@@ -7,6 +7,7 @@
 //! session, or at the first tool call, and writes nothing before. One thread, no timer while nobody waits.
 
 mod claim_queue_watcher;
+mod codex_queue;
 mod framing;
 mod inbox_waker;
 mod malformed_frames;

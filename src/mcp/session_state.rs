@@ -31,6 +31,7 @@ pub(super) struct Shared {
     clock: Arc<SystemClock>,
     started: Moment,
     session_state: Mutex<SessionState>,
+    conversation: Mutex<Option<String>>,
     doorbell_signals: watch::Sender<u64>,
     client_process: watch::Sender<Option<ProcessKey>>,
     stdin_closed: watch::Sender<bool>,
@@ -63,6 +64,7 @@ impl Shared {
             settings,
             clock,
             session_state: Mutex::default(),
+            conversation: Mutex::default(),
             doorbell_signals: watch::Sender::new(0),
             client_process: watch::Sender::new(None),
             stdin_closed: watch::Sender::new(false),
@@ -141,6 +143,24 @@ impl Shared {
             }
             pending_ends().retain(|queued| *queued != wait);
         }
+    }
+
+    /// Records the conversation of a client other than Claude Code, which it says with its calls.
+    pub(super) fn set_conversation(&self, conversation: &str) {
+        let mut current = self.lock_conversation();
+        if current.as_deref() != Some(conversation) {
+            *current = Some(conversation.to_owned());
+        }
+    }
+
+    /// Returns the conversation that the client has said last.
+    pub(super) fn conversation(&self) -> Option<String> {
+        self.lock_conversation().clone()
+    }
+
+    fn lock_conversation(&self) -> MutexGuard<'_, Option<String>> {
+        let locked = self.conversation.lock();
+        locked.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns whether a session has been registered once.
@@ -330,9 +350,11 @@ impl SessionState {
             request.client_session = request.client_session.or(session_id_from_env);
         }
         let mesh = self.mesh.as_mut().expect("the mesh is open");
-        // Claude Code is one session; another client may run servers for several projects, each a member of its own.
-        while !claude && mesh.is_location_taken(&request)? {
-            request.instance += 1;
+        // Claude Code is one session; another client may run servers for several projects or conversations, each a member of
+        // its own.
+        if !claude {
+            request.client_session = shared.conversation();
+            request.instance = mesh.instance_of_conversation(&request)?;
         }
         let handle = mesh.register(&request)?;
         mesh.end_dead_waits(&handle)?;

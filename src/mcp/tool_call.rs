@@ -23,12 +23,21 @@ pub(super) struct Call<'a> {
 /// Begins the id of a call that a plugin inside Claude Code makes; the ids of the calls of a model begin otherwise.
 const PLUGIN_CALL_PREFIX: &str = "toolu_plugin_";
 
+/// The key under which the Codex CLI names its conversation; hooks get the same name as `session_id`.
+const THREAD_KEY: &str = "threadId";
+
 impl Call<'_> {
     /// Returns whether a plugin inside the client makes this call, and no model.
     fn is_from_plugin(&self) -> bool {
         let id = self.context.meta.0.get("claudecode/toolUseId");
         let id = id.and_then(serde_json::Value::as_str);
         is_claude(self.client) && id.is_some_and(|id| id.starts_with(PLUGIN_CALL_PREFIX))
+    }
+
+    /// Returns the conversation that a client other than Claude Code names in this call, as the Codex CLI does.
+    fn conversation(&self) -> Option<&str> {
+        let thread = self.context.meta.0.get(THREAD_KEY)?.as_str()?;
+        (!is_claude(self.client)).then_some(thread)
     }
 
     fn step(&self, mut call: CallContext<'_>, operation: &mut Operation) -> Result<Step> {
@@ -43,6 +52,9 @@ impl AsyncCaller for Call<'_> {
     }
 
     async fn first_step(&self, operation: &mut Operation) -> Result<Step> {
+        if let Some(conversation) = self.conversation() {
+            self.shared.set_conversation(conversation);
+        }
         self.shared
             .in_session(self.client, |call| self.step(call, operation))
             .await

@@ -84,6 +84,30 @@ pub fn program(pid: i32) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/exe")).ok()
 }
 
+/// Returns the words of the command line of a process; none if it cannot be read.
+#[cfg(feature = "server")]
+pub fn arguments(pid: i32) -> Vec<String> {
+    nul_terminated(&format!("/proc/{pid}/cmdline"))
+}
+
+/// Returns a variable of the initial environment of a process of this user.
+#[cfg(feature = "server")]
+pub fn environment_variable(pid: i32, name: &str) -> Option<String> {
+    let all = nul_terminated(&format!("/proc/{pid}/environ"));
+    all.iter()
+        .find_map(|it| it.strip_prefix(name)?.strip_prefix('='))
+        .map(str::to_owned)
+}
+
+#[cfg(feature = "server")]
+fn nul_terminated(path: &str) -> Vec<String> {
+    let content = std::fs::read(path).unwrap_or_default();
+    let words = content.split(|byte| *byte == 0).filter(|it| !it.is_empty());
+    words
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect()
+}
+
 /// Returns the name of a process, at most 15 bytes of it.
 pub fn name(pid: i32) -> Option<String> {
     let line = read_proc_line(&format!("/proc/{pid}/comm"))?;

@@ -32,6 +32,7 @@ impl RemoteHookCall {
         let call = HookCall {
             event,
             settings: link.settings.clone(),
+            other_client: false,
         };
         Some(Self { name, call })
     }

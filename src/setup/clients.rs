@@ -2,10 +2,16 @@
 //! some are changed: the others have their own command or window for that.
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
+use super::client_hooks::with_programs;
+use super::entries::SERVER_NAME;
 use super::error::InstallError;
 
 /// The program in the shipped files; replaced by its path.
 const SERVER_PLACEHOLDER: &str = "\"claude-mesh-server\"";
+/// Begins the hooks in the file of a client.
+const HOOKS_KEY: &str = "\"hooks\": {";
 /// The project in the file of a client that cannot say which one is open; replaced by its path.
 const PROJECT_PLACEHOLDER: &str = "\"/path/of/the/project\"";
 
@@ -20,6 +26,8 @@ pub struct ClientConfig {
     pub note: &'static str,
     /// The file of a user, below the home folder, that `install --client` changes; `None` if it changes none.
     user_file: Option<&'static str>,
+    /// The file of a user for its hooks, where that is another one.
+    user_hooks_file: Option<&'static str>,
     template: &'static str,
 }
 
@@ -30,6 +38,7 @@ pub const CLIENTS: [ClientConfig; 5] = [
         config_location: "~/.codex/config.toml, or .codex/config.toml of a project you trust",
         note: "Codex passes few variables to its servers: put settings into ~/.claude-mesh/.env",
         user_file: Some(".codex/config.toml"),
+        user_hooks_file: Some(".codex/hooks.json"),
         template: include_str!("../../config/codex.toml"),
     },
     ClientConfig {
@@ -37,6 +46,7 @@ pub const CLIENTS: [ClientConfig; 5] = [
         config_location: "~/.cursor/mcp.json, or .cursor/mcp.json of a project",
         note: "Cursor replaces ${workspaceFolder} by the open folder",
         user_file: None,
+        user_hooks_file: None,
         template: include_str!("../../config/cursor.json"),
     },
     ClientConfig {
@@ -44,6 +54,7 @@ pub const CLIENTS: [ClientConfig; 5] = [
         config_location: "~/.gemini/settings.json, or .gemini/settings.json of a project",
         note: "\"timeout\" is in milliseconds: ask_peer waits an hour at most",
         user_file: Some(".gemini/settings.json"),
+        user_hooks_file: None,
         template: include_str!("../../config/gemini.json"),
     },
     ClientConfig {
@@ -51,6 +62,7 @@ pub const CLIENTS: [ClientConfig; 5] = [
         config_location: ".vscode/mcp.json of a project, or your own mcp.json (\"MCP: Open User Configuration\")",
         note: "VS Code replaces ${workspaceFolder} by the open folder",
         user_file: None,
+        user_hooks_file: None,
         template: include_str!("../../config/vscode.json"),
     },
     ClientConfig {
@@ -58,6 +70,7 @@ pub const CLIENTS: [ClientConfig; 5] = [
         config_location: "~/.codeium/windsurf/mcp_config.json",
         note: "Windsurf does not say which folder is open, so the entry is for this one project",
         user_file: None,
+        user_hooks_file: None,
         template: include_str!("../../config/windsurf.json"),
     },
 ];
@@ -72,14 +85,37 @@ impl ClientConfig {
         Some(home.join(self.user_file?))
     }
 
+    /// Returns the file that `install --client` changes for its hooks, if that is not the one of [`ClientConfig::file`].
+    pub(crate) fn hooks_file(&self, home: &Path) -> Option<PathBuf> {
+        Some(home.join(self.user_hooks_file?))
+    }
+
     /// Returns its configuration, with the server in `programs` and, if the client cannot say which one is open, this project.
     pub fn configuration(&self, programs: &Path, project: &Path) -> Result<String, InstallError> {
+        if self.template.contains(HOOKS_KEY) {
+            return self.configuration_with_hooks(programs);
+        }
         let server = json_string(&programs.join(SERVER_PLACEHOLDER.trim_matches('"')))?;
         let text = self.template.replace(SERVER_PLACEHOLDER, &server);
         if text.contains(PROJECT_PLACEHOLDER) {
             return Ok(text.replace(PROJECT_PLACEHOLDER, &json_string(project)?));
         }
         Ok(text)
+    }
+}
+
+impl ClientConfig {
+    /// Returns a JSON template with the server and the hooks in `programs`.
+    fn configuration_with_hooks(&self, programs: &Path) -> Result<String, InstallError> {
+        let template: Value =
+            serde_json::from_str(self.template).expect("the files in config are checked by a test");
+        let mut file = with_programs(&template, programs)?;
+        let program = programs.join(SERVER_PLACEHOLDER.trim_matches('"'));
+        let path = program.to_str();
+        let path = path.ok_or_else(|| InstallError::unusable(&program, "its name is not UTF-8"))?;
+        file["mcpServers"][SERVER_NAME]["command"] = Value::from(path);
+        let text = serde_json::to_string_pretty(&file).expect("a JSON value can be written");
+        Ok(text + "\n")
     }
 }
 
@@ -94,7 +130,6 @@ fn json_string(path: &Path) -> Result<String, InstallError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
     use std::os::unix::ffi::OsStrExt;
 
     /// The configuration of each client, read in its own format.
@@ -119,7 +154,8 @@ mod tests {
                 "vscode" => &root["servers"],
                 _ => &root["mcpServers"],
             };
-            assert_eq!(root.as_object().unwrap().len(), 1, "{}", client.name);
+            let keys = if client.name == "gemini" { 2 } else { 1 };
+            assert_eq!(root.as_object().unwrap().len(), keys, "{}", client.name);
             let server = &servers["claude-mesh"];
             let path = format!("{programs}/claude-mesh-server");
             assert_eq!(server["command"], path, "{}", client.name);

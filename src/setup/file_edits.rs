@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::client_hooks::{add_client_hooks, drop_client_hooks};
+use super::entries::SERVER_NAME;
 use super::json_items::ContainerKind;
 use super::json_text::JsonText;
 use super::parse_error::ParseError;
@@ -22,14 +24,20 @@ pub(crate) enum Edit {
     AddServer(ServerEntry),
     /// Adds or updates hooks, permission rules and the mod.
     AddSettings(Box<WantedSettings>),
-    /// Adds or updates the server entry of Gemini CLI.
-    AddGeminiServer(Value),
+    /// Adds or updates the server entry and the hooks of Gemini CLI, which are in one file.
+    AddGemini(Value),
+    /// Adds or updates hooks of another client.
+    AddClientHooks(Value),
     /// Adds or updates the server entry of the Codex CLI, which is this table.
     AddCodexServer(String),
     /// Removes the server entry.
     DropServer,
     /// Removes the server entry of the Codex CLI.
     DropCodexServer,
+    /// Removes the server entry and the hooks of Gemini CLI.
+    DropGemini,
+    /// Removes the hooks of another client.
+    DropClientHooks,
     /// Removes hooks, permission rules and the mod.
     DropSettings,
     /// Writes a file of the mod.
@@ -77,14 +85,19 @@ impl Edit {
 
     fn apply_to_json(&self, json: &mut JsonText) -> Result<(), ParseError> {
         match self {
-            Self::AddGeminiServer(server) => add_gemini_server(json, server),
+            Self::AddGemini(file) => {
+                add_gemini_server(json, &file["mcpServers"][SERVER_NAME])?;
+                add_client_hooks(json, file)
+            }
+            Self::AddClientHooks(file) => add_client_hooks(json, file),
             Self::AddServer(server) => add_server(json, server),
             Self::AddSettings(wanted) => add_settings(json, wanted),
-            Self::DropServer => {
-                let [servers, _] = server_path();
-                json.check_kind(&[servers], ContainerKind::Object)?;
-                json.prune(&server_path())
+            Self::DropServer => drop_server(json),
+            Self::DropGemini => {
+                drop_client_hooks(json)?;
+                drop_server(json)
             }
+            Self::DropClientHooks => drop_client_hooks(json),
             Self::DropSettings => drop_settings(json),
             Self::AddCodexServer(_)
             | Self::DropCodexServer
@@ -97,9 +110,20 @@ impl Edit {
     pub(crate) fn is_removal(&self) -> bool {
         matches!(
             self,
-            Self::DropServer | Self::DropSettings | Self::DropCodexServer | Self::RemoveFile(_)
+            Self::DropServer
+                | Self::DropGemini
+                | Self::DropClientHooks
+                | Self::DropSettings
+                | Self::DropCodexServer
+                | Self::RemoveFile(_)
         )
     }
+}
+
+fn drop_server(json: &mut JsonText) -> Result<(), ParseError> {
+    let [servers, _] = server_path();
+    json.check_kind(&[servers], ContainerKind::Object)?;
+    json.prune(&server_path())
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub(crate) struct WiredHook {
     /// The group that holds the entry.
     pub(crate) group: Value,
     pub(crate) entry: Value,
-    position: HookPosition,
+    pub(crate) position: HookPosition,
 }
 
 /// Index of the group in its event, and of the entry in the group.

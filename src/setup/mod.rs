@@ -3,13 +3,14 @@
 //! These files belong to the user, so an install has three steps: `file_edits` says what a file must hold and changes nothing
 //! else in its text (`json_text`), `plan` computes the next content of every file before the first is written, and
 //! `replace_with_backup` replaces a file by one rename, beside a backup. `inspect` only reads, for `doctor`. `clients` has the
-//! configuration of other MCP clients; `codex_config` edits the one that is TOML.
+//! configuration of other MCP clients, `client_hooks` their hooks; `codex_config` edits the one that is TOML.
 //!
 //! Why not `claude mcp add`: it starts the server to test it, knows nothing of hooks and permissions, and refuses an entry
 //! that is there. Why no lock: Claude Code's own lock on its files is not documented. Instead a file is read again right
 //! before its rename, and planned again if it has changed.
 //!
 //! Nothing here reads the environment, prints or asks: paths come in, a plan or findings go out.
+mod client_hooks;
 mod clients;
 mod codex_config;
 mod entries;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::client_hooks;
 use super::clients::ClientConfig;
-use super::entries::{self, HookSets, SERVER_NAME};
+use super::entries::{self, HookSets};
 use super::error::InstallError;
 use super::install_paths::{InstallPaths, InstallScope};
 use super::json_text::JsonText;
@@ -132,29 +133,32 @@ pub fn uninstall(paths: &InstallPaths, scope: InstallScope) -> Result<Plan, Inst
     Plan::new(edits)
 }
 
-/// Plans an install for another client than Claude Code: the entry that `--print` shows, in the file of the user.
+/// Plans an install for another client than Claude Code: the entry that `--print` shows, in the file of the user, and hooks.
 pub fn install_client(paths: &InstallPaths, client: ClientConfig) -> Result<Plan, InstallError> {
     let printed = client.configuration(&paths.programs, &paths.home)?;
-    let edit = match client.file(&paths.home) {
-        Some(file) if file.extension().is_some_and(|it| it == "toml") => {
-            Edit::AddCodexServer(printed)
-        }
-        _ => {
-            let printed: Value =
-                serde_json::from_str(&printed).expect("the files in config are checked by a test");
-            Edit::AddGeminiServer(printed["mcpServers"][SERVER_NAME].clone())
-        }
-    };
-    Plan::of_client(paths, client, edit)
+    if let Some(file) = client.hooks_file(&paths.home) {
+        let hooks = Edit::AddClientHooks(client_hooks::codex_hooks(&paths.programs)?);
+        return Plan::of_client(
+            paths,
+            client,
+            Edit::AddCodexServer(printed),
+            Some((file, hooks)),
+        );
+    }
+    let printed: Value =
+        serde_json::from_str(&printed).expect("the files in config are checked by a test");
+    Plan::of_client(paths, client, Edit::AddGemini(printed), None)
 }
 
 /// Plans the removal of what [`install_client`] adds.
 pub fn uninstall_client(paths: &InstallPaths, client: ClientConfig) -> Result<Plan, InstallError> {
-    let edit = match client.file(&paths.home) {
-        Some(file) if file.extension().is_some_and(|it| it == "toml") => Edit::DropCodexServer,
-        _ => Edit::DropServer,
-    };
-    Plan::of_client(paths, client, edit)
+    match client.hooks_file(&paths.home) {
+        Some(file) => {
+            let hooks = (file, Edit::DropClientHooks);
+            Plan::of_client(paths, client, Edit::DropCodexServer, Some(hooks))
+        }
+        None => Plan::of_client(paths, client, Edit::DropGemini, None),
+    }
 }
 
 impl Plan {
@@ -162,6 +166,7 @@ impl Plan {
         paths: &InstallPaths,
         client: ClientConfig,
         edit: Edit,
+        hooks: Option<(PathBuf, Edit)>,
     ) -> Result<Self, InstallError> {
         let file = client.file(&paths.home).ok_or_else(|| {
             InstallError::unusable(
@@ -169,7 +174,9 @@ impl Plan {
                 format!("{} is installed by --print", client.name),
             )
         })?;
-        Self::new(vec![(file, edit, InstallScope::User)])
+        let edits = hooks.into_iter().chain([(file, edit)]);
+        let edits = edits.map(|(file, edit)| (file, edit, InstallScope::User));
+        Self::new(edits.collect())
     }
 
     fn new(edits: Vec<(PathBuf, Edit, InstallScope)>) -> Result<Self, InstallError> {

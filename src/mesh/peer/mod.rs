@@ -2,6 +2,7 @@
 
 pub(in crate::mesh) mod activity_summary;
 pub(in crate::mesh) mod address;
+pub(in crate::mesh) mod conversation;
 pub(in crate::mesh) mod dead_sessions;
 pub(in crate::mesh) mod describe;
 pub(in crate::mesh) mod directory;

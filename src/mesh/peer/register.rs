@@ -1,8 +1,6 @@
 //! Registers client processes as sessions, and unregisters them.
 //!
 //! Hooks and server of one client both register, in either order; the second one finds the session of the first.
-use std::path::Path;
-
 use serde_json::json;
 
 use crate::mesh::claim::session_end::EndingSession;
@@ -85,19 +83,6 @@ impl Mesh {
             };
             let peer = read.tx.peer(session.peer)?;
             Ok(peer.map(|peer| SessionHandle::new(session.id, &peer, false)))
-        })
-    }
-
-    /// Returns whether another member is registered at this location: of another project, or with a server of its own.
-    pub fn is_location_taken(&mut self, request: &JoinRequest) -> Result<bool> {
-        self.read(|read| {
-            let location = request.location(read.host);
-            let Some(session) = read.tx.find_live_session_of_process(&location)? else {
-                return Ok(false);
-            };
-            let project = read.tx.peer(session.peer)?.and_then(|peer| peer.project);
-            let own = request.project.as_ref().map(|own| own.path.as_path());
-            Ok(project.as_deref().map(Path::new) != own || read.is_server_running(session.id))
         })
     }
 

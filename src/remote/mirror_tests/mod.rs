@@ -178,6 +178,7 @@ impl Pair {
         let call = |event| HookCall {
             event,
             settings: self.settings.clone(),
+            other_client: false,
         };
         let (local_call, far_call) = (call(local_event), call(far_event));
         let me = self.local.me();
