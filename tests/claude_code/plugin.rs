@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::client::Lab;
+use super::client::{Lab, LabSession};
 use super::mesh::Mesh;
 use super::scripted_api::{ScriptedApi, call, say};
 use crate::other_clients::{Package, Registry, node};
@@ -139,6 +139,19 @@ fn marketplace(lab: &Lab, plugin: &Path) -> PathBuf {
     folder
 }
 
+/// Types the commands that install the plugin, and returns how many.
+#[track_caller]
+fn install_plugin(installer: &LabSession<'_>, market: &str) -> u32 {
+    for arguments in [
+        &["plugin", "marketplace", "add", market][..],
+        &["plugin", "install", "mesh@claude-mesh"],
+    ] {
+        let done = installer.run(arguments).finish();
+        assert!(done.status.success(), "{done:#?}");
+    }
+    2
+}
+
 #[test]
 fn two_windows_with_the_plugin_get_to_the_first_answer() {
     let Some(verdaccio) = VERDACCIO.get() else {
@@ -152,16 +165,9 @@ fn two_windows_with_the_plugin_get_to_the_first_answer() {
     let path = format!("{}:{}", claude_folder(&lab), path_with_node());
     let installer = lab.session(&frontend, &nobody).env("PATH", &path);
     // What a stranger types: two commands, `claude` in each of two windows, and a prompt.
-    let (started, mut typed_lines) = (Instant::now(), 0);
+    let started = Instant::now();
     let market = market.to_str().expect("the path is UTF-8");
-    for arguments in [
-        &["plugin", "marketplace", "add", market][..],
-        &["plugin", "install", "mesh@claude-mesh"],
-    ] {
-        let done = installer.run(arguments).finish();
-        assert!(done.status.success(), "{done:#?}");
-        typed_lines += 1;
-    }
+    let mut typed_lines = install_plugin(&installer, market);
     let installed = started.elapsed();
     let mesh = Mesh::of(&lab);
     let answering = ScriptedApi::listen(|request| match request.peer_question_id() {
