@@ -1,6 +1,6 @@
 //! A model on loopback for Codex CLI and Gemini CLI: a closure answers each request of a conversation.
 //!
-//! It serves what both ask for in a turn: the Responses API of OpenAI and the Gemini API, each as one event stream. Each
+//! It serves what both ask for in a turn: the Responses API of `OpenAI` and the Gemini API, each as one event stream. Each
 //! connection carries one exchange. Everything else gets an empty object.
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -24,6 +24,9 @@ pub(crate) struct Request {
     /// The results of tools among them.
     pub(crate) results: String,
 }
+
+/// Writes a reply as the event stream of an API.
+type Events = fn(Reply) -> String;
 
 type Script = dyn Fn(&Request) -> Reply + Send + Sync;
 
@@ -64,7 +67,7 @@ fn answer(
     requests: &Mutex<Vec<Request>>,
 ) -> std::io::Result<()> {
     let (path, body) = read_request(stream)?;
-    let read: Option<(Request, fn(Reply) -> String)> = if path.ends_with("/responses") {
+    let read: Option<(Request, Events)> = if path.ends_with("/responses") {
         Some((responses_request(&body), responses_events))
     } else if path.contains(":streamGenerateContent") {
         Some((gemini_request(&body), gemini_events))
@@ -152,17 +155,17 @@ fn responses_events(reply: Reply) -> String {
         }),
     };
     let usage = json!({ "input_tokens": 1, "output_tokens": 1, "total_tokens": 2 });
-    [
+    let events = [
         json!({ "type": "response.created", "response": { "id": "r" } }),
         json!({ "type": "response.output_item.done", "output_index": 0, "item": item }),
         json!({ "type": "response.completed", "response": { "id": "r", "usage": usage } }),
-    ]
-    .iter()
-    .map(|event| {
+    ];
+    let mut stream = String::new();
+    for event in events {
         let name = event["type"].as_str().unwrap();
-        format!("event: {name}\ndata: {event}\n\n")
-    })
-    .collect()
+        stream += &["event: ", name, "\ndata: ", &event.to_string(), "\n\n"].concat();
+    }
+    stream
 }
 
 fn gemini_request(body: &Value) -> Request {
