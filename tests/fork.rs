@@ -1,5 +1,7 @@
 //! Answers from forks of a session. The test is the mod: it reads the wake line of a real server and calls its tools as a
 //! plugin inside Claude Code does.
+#[cfg(feature = "remote")]
+mod other_hosts;
 mod waiting;
 
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ use crate::support::{InboxSession, Session, World, attached_context, start_ask};
 const AS_OF: &str = "2026-11-29T15:00:00.000Z";
 
 /// A world whose person has set these.
-fn world_with(settings: &str) -> World {
+pub(crate) fn world_with(settings: &str) -> World {
     let world = World::new();
     world.write(".claude-mesh/.env", settings);
     world
@@ -24,19 +26,19 @@ fn nonce(line: &str) -> &str {
 }
 
 /// Tells the server of a wake line, as the mod does.
-fn offer(session: &Session, line: &str) -> Value {
+pub(crate) fn offer(session: &Session, line: &str) -> Value {
     session.call_from_plugin("poll_inbox", json!({ "fork": { "doorbell": nonce(line) } }))
 }
 
 /// Returns the ids of the questions in an offer.
-fn offered(offer: &Value) -> Vec<String> {
+pub(crate) fn offered(offer: &Value) -> Vec<String> {
     let questions = offer["questions"].as_array();
     let questions = questions.unwrap_or_else(|| panic!("{offer}"));
     let id = |question: &Value| question["question_id"].as_str().unwrap().to_owned();
     questions.iter().map(id).collect()
 }
 
-fn answer_from_fork(session: &Session, question: &str, answer: &str) -> Value {
+pub(crate) fn answer_from_fork(session: &Session, question: &str, answer: &str) -> Value {
     let usage = json!({ "input_tokens": 7, "output_tokens": 3, "cache_read_input_tokens": 900 });
     let fork = json!({ "as_of": AS_OF, "usage": usage });
     session.call_from_plugin(
@@ -350,15 +352,21 @@ fn session_corrects_what_its_fork_has_answered() {
 
 #[test]
 fn answers_that_the_person_confirms_are_no_business_of_forks() {
-    for list in ["ask", "deny"] {
+    for (list, rule) in [
+        ("ask", "mcp__claude-mesh__reply_to_peer"),
+        ("deny", "mcp__claude-mesh__reply_to_peer"),
+        ("ask", "mcp__plugin_mesh_claude-mesh__reply_to_peer"),
+        ("deny", "mcp__plugin_mesh_claude-mesh"),
+        ("ask", "mcp__plugin_mesh_*"),
+    ] {
         let world = world_with("CLAUDE_MESH_FORK=always\n");
-        let rules = json!({ "permissions": { list: ["mcp__claude-mesh__reply_to_peer"] } });
+        let rules = json!({ "permissions": { list: [rule] } });
         world.write(".claude/settings.json", &rules.to_string());
         let ada = world.session("ada");
         let bo = InboxSession::open(&world, "bo", "busy");
         let _ask = start_ask(&ada, "bo", "which port?");
         let offer = offer(&bo.session, &bo.next_wake_line());
-        assert_eq!(offered(&offer), Vec::<String>::new(), "{list}");
+        assert_eq!(offered(&offer), Vec::<String>::new(), "{list} {rule}");
     }
 }
 

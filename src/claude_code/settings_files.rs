@@ -23,6 +23,9 @@ pub(crate) const PROJECT_SETTINGS_DIR: &str = ".claude";
 /// The settings file of an organization, on Linux.
 pub(crate) const MANAGED_SETTINGS_FILE: &str = "/etc/claude-code/managed-settings.json";
 
+/// How rules name the server that an install adds, and that of the plugin.
+const SERVERS: [&str; 2] = ["mcp__claude-mesh", "mcp__plugin_mesh_claude-mesh"];
+
 /// The setting that decides which lines of other sessions an inbox accepts.
 pub const INBOX_POLICY_KEY: &str = "crossSessionInbound";
 /// The value of [`INBOX_POLICY_KEY`] that refuses every line.
@@ -127,10 +130,11 @@ pub fn find_answer_restriction(config_dir: &Path, folder: Option<&Path>) -> Opti
     let is_about_answers = |rule: &Value| {
         let rule = rule.as_str().unwrap_or_default();
         let rule = rule.split('(').next().unwrap_or_default();
-        matches!(
-            rule,
-            "*" | "mcp__*" | "mcp__claude-mesh" | "mcp__claude-mesh__*"
-        ) || rule == "mcp__claude-mesh__reply_to_peer"
+        SERVERS.iter().any(|server| {
+            let tool = format!("{server}__reply_to_peer");
+            let begins = |start| tool.starts_with(start);
+            rule == *server || rule == tool || rule.strip_suffix('*').is_some_and(begins)
+        })
     };
     find_settings(config_dir, folder, |settings| {
         ["ask", "deny"].into_iter().any(|list| {

@@ -36,7 +36,11 @@ mod mod_command;
 
 /// Answers from forks of sessions that work, wait or are idle.
 mod fork;
+mod fork_faults;
 mod fork_reads;
+
+/// Questions to a session whose person has a dialog open.
+mod dialogs;
 
 /// Tasks that one session creates and another does.
 mod tasks;

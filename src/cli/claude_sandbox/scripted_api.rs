@@ -2,7 +2,7 @@
 //!
 //! Each session has an API of its own, so the closure always knows who sent a request. It gets only the requests of the
 //! conversation; auxiliary requests (titles, token counts, model lists) get a fixed response.
-//! Each connection carries one exchange. Not supported: images, thinking, usage limits, deliberate errors.
+//! Each connection carries one exchange. Not supported: images, thinking, usage limits.
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
@@ -232,6 +232,11 @@ impl ApiState {
         } else {
             Ok(say("auxiliary"))
         };
+        let refusal = scripted_response.as_deref().ok();
+        if let Some(message) = refusal.and_then(scripted_response::refusal) {
+            let body = error_body("invalid_request_error", message);
+            return (400, JSON, body.to_string());
+        }
         match scripted_response {
             Ok(blocks) if request.body["stream"] == true => (
                 200,

@@ -5,7 +5,13 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 pub(crate) enum Block {
     Text(String),
-    Call { tool: String, input: Value },
+    Call {
+        tool: String,
+        input: Value,
+    },
+    /// The API refuses the request, with this message.
+    #[allow(dead_code, reason = "only tests with the real client let the API fail")]
+    Refusal(String),
 }
 
 /// Returns a response of one text.
@@ -17,6 +23,14 @@ pub(crate) fn say(text: impl Into<String>) -> Vec<Block> {
 pub(crate) fn call(tool: &str, input: Value) -> Vec<Block> {
     let tool = tool.to_owned();
     vec![Block::Call { tool, input }]
+}
+
+/// Returns the message with which the API refuses a request, if this response says so.
+pub(super) fn refusal(blocks: &[Block]) -> Option<&str> {
+    blocks.iter().find_map(|block| match block {
+        Block::Refusal(message) => Some(message.as_str()),
+        Block::Text(_) | Block::Call { .. } => None,
+    })
 }
 
 /// Returns the response as one message of the API; `number` makes its ids unique.
@@ -38,7 +52,7 @@ pub(super) fn message(model: &Value, number: usize, blocks: &[Block]) -> Value {
 
 fn content(number: usize, (block, index): (&Block, usize)) -> Value {
     match block {
-        Block::Text(text) => json!({"type": "text", "text": text}),
+        Block::Text(text) | Block::Refusal(text) => json!({"type": "text", "text": text}),
         Block::Call { tool, input } => {
             json!({"type": "tool_use", "id": format!("toolu_{number}_{index}"), "name": tool, "input": input})
         }
