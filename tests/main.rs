@@ -56,6 +56,9 @@ mod top;
 /// The guard of working trees: the hook before a shell command that runs git where another session works.
 mod git_guard;
 
+/// The socket at which the server of a session tells the mod which tool calls are denied.
+mod guard_socket;
+
 /// Erasing text: who may, what is left in the files, what the event log records.
 #[cfg(feature = "cli")]
 mod erase;

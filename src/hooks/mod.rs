@@ -34,10 +34,6 @@ mod waiting_hook;
 pub use call::HookCall;
 pub use claim_guard::claim_guard;
 #[cfg(feature = "remote")]
-pub(crate) use claim_guard::{
-    denial_message as claim_denial, git_denial_message as git_denial, working_trees,
-};
-#[cfg(feature = "remote")]
 pub(crate) use hook_mesh::HookMesh;
 #[cfg(feature = "remote")]
 pub(crate) use inbox_poll::deliver;
@@ -49,7 +45,7 @@ pub use program::wait;
 pub use program::{HookFn, run};
 pub use session_end::session_end;
 #[cfg(feature = "remote")]
-pub(crate) use session_socket::{HookRequest, client_of_socket, socket_path, sockets_folder};
+pub(crate) use session_socket::HookRequest;
 pub use session_start::session_start;
 #[cfg(feature = "remote")]
 pub(crate) use session_start::{StartText, text_before_hub};

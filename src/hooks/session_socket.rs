@@ -3,13 +3,13 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::call::HookCall;
 use super::session_start;
 use crate::model::Error;
-use crate::platform::process::ProcessKey;
+use crate::platform::session_socket::{hook_socket_path, sockets_folder};
 use crate::platform::{clock, permissions};
 
 /// How long a hook waits for its server; then it prints nothing.
@@ -46,28 +46,6 @@ impl HookRequest {
     }
 }
 
-/// Returns the folder of the sockets at which servers answer hooks.
-pub(crate) fn sockets_folder(mesh_home: &Path) -> PathBuf {
-    mesh_home.join("run")
-}
-
-/// Returns the socket at which the server of a client process answers its hooks.
-pub(crate) fn socket_path(mesh_home: &Path, client: ProcessKey) -> PathBuf {
-    let name = format!("{}-{}.sock", client.pid, client.started);
-    sockets_folder(mesh_home).join(name)
-}
-
-/// Returns the client process whose server answers at a socket.
-#[cfg(feature = "remote")]
-pub(crate) fn client_of_socket(path: &Path) -> Option<ProcessKey> {
-    let (pid, started) = path.file_name()?.to_str()?.split_once('-')?;
-    let (started, _) = started.split_once('.')?;
-    Some(ProcessKey {
-        pid: pid.parse().ok()?,
-        started: started.parse().ok()?,
-    })
-}
-
 /// Returns the output of a hook as the server of its session has it; nothing if there is none, or if no server answers.
 pub(super) fn ask_server(
     call: &HookCall,
@@ -75,7 +53,7 @@ pub(super) fn ask_server(
     payload: &[u8],
 ) -> Result<Option<Vec<u8>>, Error> {
     let home = &call.settings.mesh_home;
-    let socket = socket_path(home, call.client()?);
+    let socket = hook_socket_path(home, call.client()?);
     let folder = sockets_folder(home);
     // Who owns the folder decides who may listen there.
     if folder.exists() {

@@ -9,6 +9,7 @@
 mod claim_queue_watcher;
 mod codex_queue;
 mod framing;
+mod guard_socket;
 mod inbox_waker;
 mod malformed_frames;
 mod pre_init_filter;
@@ -25,6 +26,8 @@ mod tool_server;
 use std::process::ExitCode;
 
 #[cfg(feature = "remote")]
+pub(crate) use guard_socket::serve_guard;
+#[cfg(feature = "remote")]
 pub(crate) use inbox_waker::{
     NO_SOCKET, WakeLine, inbox_socket, post_wake_line, run_notify_program, wake_text,
 };
@@ -36,6 +39,8 @@ pub(crate) use malformed_frames::{
 pub(crate) use process_lifecycle::serve_until_end;
 #[cfg(feature = "remote")]
 pub(crate) use session_state::is_claude;
+#[cfg(feature = "remote")]
+pub(crate) use tool_call::is_from_plugin;
 pub use tool_list::tool_list;
 #[cfg(feature = "hub")]
 pub(crate) use tool_server::{

@@ -10,7 +10,7 @@ use crate::mcp::session_state::Shared;
 use crate::mcp::tool_call::Call;
 use crate::mcp::tool_list::tool_list;
 use crate::mcp::tool_server::{ToolBackend, failure, find_tool, result_of};
-use crate::mcp::{claim_queue_watcher, codex_queue, inbox_waker, session_state};
+use crate::mcp::{claim_queue_watcher, codex_queue, guard_socket, inbox_waker, session_state};
 use crate::model::Refusal;
 use crate::platform::Fault;
 use crate::tools::{self, JsonObject};
@@ -48,6 +48,10 @@ fn start_background_tasks(shared: &Arc<Shared>, client: &str) {
     let (shared, client) = start();
     if session_state::is_claude(&client) || codex_queue::is_codex(&client) {
         tokio::spawn(inbox_waker::run_inbox_waker(shared, client));
+    }
+    let (shared, client) = start();
+    if session_state::is_claude(&client) {
+        tokio::spawn(guard_socket::answer_guard(shared, client));
     }
 }
 

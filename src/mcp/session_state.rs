@@ -3,6 +3,7 @@
 //!
 //! The client's name comes with the first request that carries it. The environment of Claude Code counts only for a client
 //! that names itself `claude-code`: another client that was started from the shell of a session inherits it.
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::platform::lock::LockGuard;
 use crate::platform::process;
 use crate::platform::process::{ProcessKey, ProcessStat};
 use crate::platform::project::Project;
+use crate::platform::session_socket::guard_socket_path;
 use crate::platform::{Clock, Moment, Settings, SystemClock};
 use crate::tools::{self, BUSY_TIMEOUT, CallContext};
 use crate::wake::WakeListener;
@@ -173,6 +175,12 @@ impl Shared {
         self.client_process.subscribe()
     }
 
+    /// Returns the socket at which this server answers the mod, once the session is registered.
+    fn guard_socket(&self, client: &str) -> Option<PathBuf> {
+        let process = (*self.client_process.borrow()).filter(|_| is_claude(client))?;
+        Some(guard_socket_path(&self.settings.mesh_home, process))
+    }
+
     /// Returns the longest time between two polls of a waiting call.
     pub(super) fn poll_interval(&self) -> Duration {
         let poll_interval = self
@@ -284,6 +292,7 @@ impl SessionState {
             wake: registration.listener.kind().as_str(),
             uptime_seconds: shared.uptime_seconds(),
             from_plugin: false,
+            guard_socket: shared.guard_socket(client),
         })
     }
 

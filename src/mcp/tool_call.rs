@@ -26,14 +26,14 @@ const PLUGIN_CALL_PREFIX: &str = "toolu_plugin_";
 /// The key under which the Codex CLI names its conversation; hooks get the same name as `session_id`.
 const THREAD_KEY: &str = "threadId";
 
-impl Call<'_> {
-    /// Returns whether a plugin inside the client makes this call, and no model.
-    fn is_from_plugin(&self) -> bool {
-        let id = self.context.meta.0.get("claudecode/toolUseId");
-        let id = id.and_then(serde_json::Value::as_str);
-        is_claude(self.client) && id.is_some_and(|id| id.starts_with(PLUGIN_CALL_PREFIX))
-    }
+/// Returns whether a plugin inside the client makes a call, and no model.
+pub(crate) fn is_from_plugin(client: &str, context: &RequestContext<RoleServer>) -> bool {
+    let id = context.meta.0.get("claudecode/toolUseId");
+    let id = id.and_then(serde_json::Value::as_str);
+    is_claude(client) && id.is_some_and(|id| id.starts_with(PLUGIN_CALL_PREFIX))
+}
 
+impl Call<'_> {
     /// Returns the conversation that a client other than Claude Code names in this call, as the Codex CLI does.
     fn conversation(&self) -> Option<&str> {
         let thread = self.context.meta.0.get(THREAD_KEY)?.as_str()?;
@@ -41,7 +41,7 @@ impl Call<'_> {
     }
 
     fn step(&self, mut call: CallContext<'_>, operation: &mut Operation) -> Result<Step> {
-        call.from_plugin = self.is_from_plugin();
+        call.from_plugin = is_from_plugin(self.client, self.context);
         operation.step(&mut call)
     }
 }

@@ -59,6 +59,7 @@ pub use blocking_wait::{
     WaitCondition, WaitOutcome, WaitQuery, WaitStep,
 };
 pub use claim::acquire::{ClaimOutcome, ClaimRequest, Grant};
+pub use claim::guard::{GuardedChange, claim_denial, git_denial, working_trees};
 pub use claim::lease::lease_expires_at_ms;
 pub use claim::list::{ClaimFilter, ClaimQueue, is_in_working_tree};
 pub use claim::release::{ClaimSelector, ReleaseOutcome};

@@ -26,6 +26,7 @@ pub mod permissions;
 pub mod process;
 pub mod project;
 pub mod project_facts;
+pub mod session_socket;
 mod setting_specs;
 mod setting_value;
 pub mod settings;

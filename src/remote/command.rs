@@ -11,10 +11,10 @@ use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::hooks::{socket_path, sockets_folder};
 use crate::platform::hub_location::HubLocation;
 use crate::platform::process::ProcessKey;
 use crate::platform::project::Project;
+use crate::platform::session_socket::{hook_socket_path, sockets_folder};
 use crate::platform::{Fault, FaultKind, Settings, permissions};
 use crate::remote::command_call::{self, CommandAnswer, CommandCall};
 use crate::remote::link::{LEAVE_TIMEOUT, Link};
@@ -56,7 +56,7 @@ impl HubCommand {
             // Who owns the folder decides who may listen there.
             permissions::check_own_folder(&folder)?;
         }
-        let socket = socket_path(&settings.mesh_home, client);
+        let socket = hook_socket_path(&settings.mesh_home, client);
         Self::new(Caller::Session(socket))
     }
 

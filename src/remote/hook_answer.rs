@@ -2,8 +2,10 @@
 use std::path::Path;
 
 use crate::claude_code::{HookEvent, HookOutput, HookPayload};
-use crate::hooks::{self, HookCall, HookMesh, StartText, claim_denial, git_denial};
-use crate::mesh::{Inbox, SessionVerb, file_resource, is_in_working_tree};
+use crate::hooks::{self, HookCall, HookMesh, StartText};
+use crate::mesh::{
+    Inbox, SessionVerb, claim_denial, file_resource, git_denial, is_in_working_tree, working_trees,
+};
 use crate::model::{GitCommand, Result};
 use crate::platform::host_path;
 use crate::platform::text::utf16_len;
@@ -47,6 +49,29 @@ impl RemoteHookCall {
         let mut answering = Answering { link, mirror };
         let output = answering.output(&self.call).ok().flatten();
         output.map_or_else(String::new, |output| output.to_json(&self.name))
+    }
+}
+
+/// Returns why a tool call is denied, for the mod. While the hub is out of reach it says nothing: then the hook decides, and
+/// notifies the person.
+pub(super) fn denial(link: &Link, event: HookEvent) -> Option<String> {
+    let mut mirror = link.mirror();
+    let is_guarded = matches!(
+        event,
+        HookEvent::Editing { .. } | HookEvent::ChangingWorkingTrees { .. }
+    );
+    if !is_guarded || mirror.silent_ms() > CLAIMS_STALE_MS {
+        return None;
+    }
+    let settings = link.settings.clone();
+    let call = HookCall { event, settings };
+    let mut answering = Answering {
+        link,
+        mirror: &mut mirror,
+    };
+    match answering.output(&call) {
+        Ok(Some(HookOutput::Deny(text))) => Some(text),
+        _ => None,
     }
 }
 
@@ -215,7 +240,7 @@ impl Answering<'_> {
         let folder = folder.map_or(project.path.as_path(), Path::new);
         let me = self.mirror.me()?;
         let host = me.project.as_deref().and_then(host_path::host_of)?;
-        for (command, root) in hooks::working_trees(commands, folder) {
+        for (command, root) in working_trees(commands, folder) {
             let held: Vec<Claim> = self
                 .mirror
                 .claims()

@@ -1,15 +1,13 @@
 //! The socket at which the program answers the hooks of its session, and commands in its shell. Only programs of the same user are answered.
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::hooks::{self, HookRequest, client_of_socket, socket_path, sockets_folder};
-use crate::platform::process::{self, ProcessKey};
-use crate::platform::{fault_log, permissions};
+use crate::hooks::{self, HookRequest};
+use crate::platform::fault_log;
+use crate::platform::session_socket::{SocketFile, hook_socket_path};
 use crate::remote::command_call;
 use crate::remote::hook_answer::RemoteHookCall;
 use crate::remote::link::{self, Link};
@@ -35,14 +33,15 @@ pub(super) async fn answer_hooks(link: Arc<Link>) {
     let Ok(Some(process)) = client_process.wait_for(Option::is_some).await.map(|it| *it) else {
         return;
     };
-    let socket = match HookSocket::listen(&link.settings.mesh_home, process) {
-        Ok(socket) => socket,
-        Err(problem) => {
-            return fault_log::append(&link.settings.mesh_home, link::PROGRAM, &problem);
-        }
+    let home = &link.settings.mesh_home;
+    let listening = SocketFile::listen(hook_socket_path(home, process));
+    let (listener, _file) = match listening {
+        Ok(listening) => listening,
+        Err(problem) => return fault_log::append(home, link::PROGRAM, &problem),
     };
+    let listener = UnixListener::from_std(listener).expect("the runtime watches sockets");
     loop {
-        let Ok((stream, _)) = socket.listener.accept().await else {
+        let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
@@ -51,56 +50,6 @@ pub(super) async fn answer_hooks(link: Arc<Link>) {
             .is_ok_and(|peer| peer.uid() == rustix::process::geteuid().as_raw());
         if is_own {
             tokio::spawn(serve(Arc::clone(&link), stream));
-        }
-    }
-}
-
-/// A socket that is removed at the end, unless a later server of the same client has replaced it.
-struct HookSocket {
-    listener: UnixListener,
-    path: PathBuf,
-    file: (u64, u64),
-}
-
-impl HookSocket {
-    fn listen(mesh_home: &Path, client: ProcessKey) -> Result<Self, String> {
-        let folder = sockets_folder(mesh_home);
-        let metadata = permissions::create_folder(&folder)
-            .and_then(|()| permissions::check_own_folder(&folder));
-        metadata.map_err(|fault| fault.to_string())?;
-        remove_dead(&folder);
-        let path = socket_path(mesh_home, client);
-        let failed =
-            |error: std::io::Error| format!("cannot listen at {}: {error}", path.display());
-        // One rename replaces the socket of an earlier server, so that there is always one.
-        let new = path.with_extension(process::own_pid().to_string());
-        let _ = std::fs::remove_file(&new);
-        let listener = UnixListener::bind(&new).map_err(failed)?;
-        let metadata = std::fs::symlink_metadata(&new).map_err(failed)?;
-        std::fs::rename(&new, &path).map_err(failed)?;
-        Ok(Self {
-            listener,
-            path,
-            file: (metadata.dev(), metadata.ino()),
-        })
-    }
-}
-
-impl Drop for HookSocket {
-    fn drop(&mut self) {
-        let metadata = std::fs::symlink_metadata(&self.path);
-        if metadata.is_ok_and(|found| (found.dev(), found.ino()) == self.file) {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Removes the sockets of clients that have ended.
-fn remove_dead(folder: &Path) {
-    let entries = std::fs::read_dir(folder).into_iter().flatten();
-    for path in entries.flatten().map(|entry| entry.path()) {
-        if client_of_socket(&path).is_some_and(|client| !process::is_alive(client)) {
-            let _ = std::fs::remove_file(path);
         }
     }
 }

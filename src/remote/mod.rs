@@ -21,6 +21,7 @@ mod mirror;
 mod mirror_state;
 #[cfg(test)]
 mod mirror_tests;
+mod mod_calls;
 mod program;
 mod refused_certificate;
 mod registration;

@@ -9,7 +9,7 @@ use crate::platform::project::Project;
 use crate::platform::{Fault, FaultKind, Settings, fault_log, version};
 use crate::remote::link::{LEAVE_TIMEOUT, Link, PROGRAM};
 use crate::remote::server::RemoteServer;
-use crate::remote::{hook_socket, wake};
+use crate::remote::{hook_socket, mod_calls, wake};
 
 /// Runs the program on stdin and stdout until its client has ended.
 pub fn run() -> ExitCode {
@@ -59,9 +59,11 @@ fn link_of(settings: Settings) -> Result<Arc<Link>, Fault> {
 
 async fn serve(link: Result<Arc<Link>, Fault>) -> std::io::Result<()> {
     let shared = link.as_ref().ok().cloned();
-    let hooks = shared
-        .as_ref()
-        .map(|link| tokio::spawn(hook_socket::answer_hooks(Arc::clone(link))));
+    let mut sockets = tokio::task::JoinSet::new();
+    if let Some(link) = &shared {
+        sockets.spawn(hook_socket::answer_hooks(Arc::clone(link)));
+        sockets.spawn(mod_calls::answer_guard(Arc::clone(link)));
+    }
     if let Some(link) = &shared {
         tokio::spawn(wake::report_activity(Arc::clone(link)));
     }
@@ -69,11 +71,8 @@ async fn serve(link: Result<Arc<Link>, Fault>) -> std::io::Result<()> {
     let client_process = shared.as_ref().map(|link| link.client_process());
     let server = RemoteServer::new(link, stdin_closed.subscribe());
     let reason = mcp::serve_until_end(server, stdin_closed, client_process).await?;
-    if let Some(hooks) = hooks {
-        // Its socket is removed with it.
-        hooks.abort();
-        let _ = hooks.await;
-    }
+    // Their files are removed with them.
+    sockets.shutdown().await;
     if let Some(link) = shared {
         let _ = tokio::time::timeout(LEAVE_TIMEOUT, link.leave(reason)).await;
     }

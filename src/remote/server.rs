@@ -15,7 +15,9 @@ use crate::model::Refusal;
 use crate::platform::{Fault, clock::rfc3339};
 use crate::remote::call::ToolCall;
 use crate::remote::link::Link;
-use crate::remote::{arguments, registration, spool_sender, stream, tool_result, verb_sender};
+use crate::remote::{
+    arguments, mod_calls, registration, spool_sender, stream, tool_result, verb_sender,
+};
 use crate::tools::{self, JsonObject};
 
 /// A waiting call sends progress this often.
@@ -99,13 +101,17 @@ impl ToolBackend for RemoteServer {
             let problem = problem.into();
             return Ok(mcp::result_of(Err(Refusal::Unsupported { problem }.into())));
         }
+        let agent = agent(context);
+        let is_for_mod = name == "poll_inbox" && arguments.contains_key("fork");
+        if is_for_mod && mcp::is_from_plugin(&agent, context) {
+            return Ok(mcp::result_of(Ok(mod_calls::report(link))));
+        }
         let tool = mcp::find_tool(name)?;
         let folder = link.project().path;
         let arguments = match arguments::localized(name, arguments, Path::new(&folder)) {
             Ok(arguments) => arguments,
             Err(error) => return Ok(mcp::result_of(Err(error))),
         };
-        let agent = agent(context);
         let _waiting = WaitingCall::begin(link);
         let repeated = link.unsettled.take_key(name, &arguments);
         let call = ToolCall {

@@ -2,6 +2,8 @@
 //!
 //! A handler reads the arguments and returns an [`Operation`]. The program steps it until it is done: at once while it has
 //! more to do; after a pause while it waits. A step that fails because the store is busy is repeated.
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use crate::mesh::{
@@ -29,6 +31,8 @@ pub struct CallContext<'a> {
     pub uptime_seconds: i64,
     /// Whether a plugin inside the client makes the call, and no model.
     pub from_plugin: bool,
+    /// The socket at which the program answers the mod of the session, if it does.
+    pub guard_socket: Option<PathBuf>,
 }
 
 /// The outcome of a step.

@@ -101,6 +101,7 @@ pub(super) fn serve(request: &ForkRequestParams, call: &mut CallContext<'_>) -> 
         "questions": offer.questions.iter().map(offered_question).collect::<Vec<_>>(),
         "takes_line": offer.takes_line,
         "reads": offer.reads,
+        "guard_socket": call.guard_socket,
     }))
 }
 

@@ -187,6 +187,7 @@ impl HubMesh {
                 uptime_seconds: (self.now().monotonic_ms - self.started.monotonic_ms) / 1000,
                 // Only the server of a session sees who makes its calls.
                 from_plugin: false,
+                guard_socket: None,
             })
         })
         .await

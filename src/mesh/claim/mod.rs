@@ -3,6 +3,7 @@
 pub(in crate::mesh) mod acquire;
 pub(in crate::mesh) mod deadlock;
 pub(in crate::mesh) mod grant;
+pub(in crate::mesh) mod guard;
 pub(in crate::mesh) mod lease;
 pub(in crate::mesh) mod list;
 mod other_clones;
