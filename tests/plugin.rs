@@ -105,6 +105,7 @@ fn plugin_has_the_version_and_the_hooks_of_an_install() {
         assert_eq!(own["timeout"], wanted["timeout"], "{event}");
         assert_eq!(own["command"], "${CLAUDE_PLUGIN_ROOT}/bin/mesh");
     }
+    assert_eq!(hooks["modules"], json!(["./register.js"]));
     let allowed = &hooks["hooks"]["PreToolUse"][0]["matcher"];
     assert_eq!(allowed, "mcp__plugin_mesh_claude-mesh__.*");
     let mode = std::fs::metadata(plugin().join("bin/mesh")).unwrap();

@@ -207,9 +207,11 @@ pub fn has_waiting_hook(paths: &InstallPaths) -> bool {
         .any(|file| file.runs_program(WAITING_HOOK_PROGRAM))
 }
 
-/// Returns whether the mod is installed for this user.
+/// Returns whether the mod is installed for this user, or the plugin works, which has it too.
 pub fn has_mod(paths: &InstallPaths) -> bool {
-    mod_check::is_installed(&settings_files(paths, &mut Vec::new()))
+    let settings = settings_files(paths, &mut Vec::new());
+    let is_wired = || settings.iter().any(|file| !file.hooks.is_empty());
+    mod_check::is_installed(&settings) || (enabled_plugin_in(&settings).is_some() && !is_wired())
 }
 
 /// Returns the folders of the programs that Claude Code starts for this user and this project.

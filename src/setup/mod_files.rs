@@ -18,19 +18,29 @@ macro_rules! mod_file {
     };
 }
 
+/// A file that the plugin `mesh` has too: it lies there, once in this repository.
+macro_rules! plugin_file {
+    ($path:literal) => {
+        ($path, include_str!(concat!("../../plugin/", $path)))
+    };
+}
+
 /// All files of the mod.
 pub(crate) const MOD_FILES: &[ModFile] = &[
     mod_file!(".claude-plugin/marketplace.json"),
     mod_file!("mesh/.claude-plugin/plugin.json"),
     mod_file!("mesh/hooks/hooks.json"),
-    mod_file!("mesh/hooks/register.js"),
-    mod_file!("mesh/hooks/server.js"),
-    mod_file!("mesh/hooks/command.js"),
-    mod_file!("mesh/hooks/doorbell.js"),
-    mod_file!("mesh/hooks/fork_prompt.js"),
-    mod_file!("mesh/hooks/forks.js"),
-    mod_file!("mesh/hooks/reading_fork.js"),
-    mod_file!("mesh/hooks/status.js"),
+    mod_file!("mesh/hooks/server_name.js"),
+    plugin_file!("mesh/hooks/register.js"),
+    plugin_file!("mesh/hooks/server.js"),
+    plugin_file!("mesh/hooks/command.js"),
+    plugin_file!("mesh/hooks/doorbell.js"),
+    plugin_file!("mesh/hooks/fork_prompt.js"),
+    plugin_file!("mesh/hooks/forks.js"),
+    plugin_file!("mesh/hooks/guard.js"),
+    plugin_file!("mesh/hooks/pane.js"),
+    plugin_file!("mesh/hooks/reading_fork.js"),
+    plugin_file!("mesh/hooks/status.js"),
 ];
 
 /// Returns the folder of the marketplace.
@@ -71,10 +81,9 @@ mod tests {
         serde_json::from_str(found.unwrap().1).unwrap()
     }
 
-    #[test]
-    fn mod_files_are_all_files_of_the_folder() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugin/mod");
-        let mut folders = vec![root.clone()];
+    /// Returns the paths of all files in a folder of the repository, relative to it.
+    fn files_below(root: &Path) -> Vec<String> {
+        let mut folders = vec![root.to_owned()];
         let mut found = Vec::new();
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {
@@ -82,14 +91,22 @@ mod tests {
                 if path.is_dir() {
                     folders.push(path);
                 } else {
-                    found.push(path.strip_prefix(&root).unwrap().display().to_string());
+                    found.push(path.strip_prefix(root).unwrap().display().to_string());
                 }
             }
         }
-        let mut listed: Vec<_> = MOD_FILES
-            .iter()
-            .map(|(path, _)| (*path).to_owned())
-            .collect();
+        found
+    }
+
+    #[test]
+    fn mod_has_all_its_files_and_the_modules_of_the_plugin() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugin");
+        let mut found = files_below(&root.join("mod"));
+        let modules = files_below(&root.join("mesh/hooks")).into_iter();
+        let modules = modules.filter(|path| path.ends_with(".js") && path != "server_name.js");
+        found.extend(modules.map(|path| format!("mesh/hooks/{path}")));
+        let listed = MOD_FILES.iter().map(|(path, _)| (*path).to_owned());
+        let mut listed: Vec<_> = listed.collect();
         found.sort();
         listed.sort();
         assert_eq!(found, listed);

@@ -208,6 +208,21 @@ fn idle_session_is_answered_for_by_its_fork_without_a_turn() {
     let fork = idle.conversation().into_iter().find(is_fork);
     let fork = fork.expect("a fork was asked");
     assert_eq!(fork.count("<peer-question"), 0, "the question is data");
+    let results = asking
+        .conversation()
+        .into_iter()
+        .flat_map(|it| it.tool_results());
+    let result: Value = serde_json::from_str(&results.collect::<String>()).expect("one result");
+    let asked = mesh
+        .log()
+        .into_iter()
+        .find(|event| event["type"] == "question.asked");
+    let time = |value: &Value| -> jiff::Timestamp {
+        let text = value.as_str().expect("a time is text");
+        text.parse().expect("times are of RFC 3339")
+    };
+    let asked_at = time(&asked.expect("it was asked")["at"]);
+    assert!(time(&result["as_of"]) < asked_at, "{result}");
 }
 
 #[test]

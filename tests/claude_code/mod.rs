@@ -33,6 +33,7 @@ mod guard;
 
 /// The mod, which the client loads in place.
 mod mod_command;
+mod mod_guard;
 
 /// Answers from forks of sessions that work, wait or are idle.
 mod fork;

@@ -9,6 +9,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::client::{Lab, LabSession};
+use super::fork::is_fork;
 use super::mesh::Mesh;
 use super::scripted_api::{ScriptedApi, call, say};
 use crate::other_clients::{Package, Registry, node};
@@ -159,6 +160,7 @@ fn two_windows_with_the_plugin_get_to_the_first_answer() {
     };
     let Some(lab) = Lab::new() else { return };
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
+    lab.project("docs");
     let registry = NpmRegistry::start(&lab, &verdaccio);
     let market = marketplace(&lab, &publish(&lab));
     let nobody = ScriptedApi::listen(|_| say("nobody asks me"));
@@ -177,13 +179,7 @@ fn two_windows_with_the_plugin_get_to_the_first_answer() {
         ),
         None => say("back to my prompt"),
     });
-    let asking = ScriptedApi::listen(|request| match request.turn() {
-        0 => call(
-            &format!("{TOOLS}ask_peer"),
-            json!({ "to": "backend", "question": "which port?", "timeout_seconds": 60 }),
-        ),
-        _ => say(format!("got {}", request.tool_results().join(""))),
-    });
+    let asking = asks("backend");
     let idle = lab.session(&backend, &answering).env("PATH", &path);
     let Some(_window) = idle.interactive() else {
         return;
@@ -202,6 +198,8 @@ fn two_windows_with_the_plugin_get_to_the_first_answer() {
         started.elapsed().as_secs_f64(),
         installed.as_secs_f64()
     ));
+    assert!(said.contains("\"by\":\"session\""), "{said}");
+    assert_fork_answers(&lab, &mesh, &path);
 
     // Everything came from the package: nothing else is installed.
     let found = mesh.run(&["doctor", "--json"]);
@@ -210,6 +208,45 @@ fn two_windows_with_the_plugin_get_to_the_first_answer() {
         "{found}"
     );
     assert!(registry.address.starts_with("127.0.0.1:"));
+}
+
+/// A model that asks a peer and repeats the result.
+fn asks(peer: &'static str) -> ScriptedApi {
+    ScriptedApi::listen(move |request| match request.turn() {
+        0 => call(
+            &format!("{TOOLS}ask_peer"),
+            json!({ "to": peer, "question": "which port?", "timeout_seconds": 60 }),
+        ),
+        _ => say(format!("got {}", request.tool_results().join(""))),
+    })
+}
+
+/// Checks that the mod of the plugin runs: a fork of a new session answers in its place, if the person allows it.
+#[track_caller]
+fn assert_fork_answers(lab: &Lab, mesh: &Mesh, path: &str) {
+    let settings = lab.path("home/.claude-mesh/.env");
+    fs::write(settings, "CLAUDE_MESH_FORK=always\n").expect("the folder is there");
+    let [docs, frontend] = ["docs", "frontend"].map(|name| lab.path(name));
+    let idle = ScriptedApi::listen(|request| {
+        say(if is_fork(request) {
+            "5434"
+        } else {
+            "hello, person"
+        })
+    });
+    let window = lab.session(&docs, &idle).env("PATH", path).interactive();
+    let window = window.expect("the first window is open");
+    mesh.wait_for_peer("docs");
+    window.type_prompt("hello");
+    window.wait_for("hello, person");
+    mesh.wait_for_activity("docs", "idle");
+    let asking = asks("docs");
+    let asker = lab.session(&frontend, &asking).env("PATH", path);
+    let said = asker.headless("ask docs").finish().result();
+    assert!(said.contains("\"answer\":\"5434\""), "{said}");
+    assert!(said.contains("\"by\":\"fork\""), "{said}");
+    let found = mesh.run(&["doctor", "--json"]);
+    assert!(found.contains("forks answer for sessions"), "{found}");
 }
 
 /// Returns the folder of the client.

@@ -1,16 +1,18 @@
-// The command /mesh: says who is in the mesh. It runs at once, also during a turn, and only the person reads its text.
+// The command /mesh: says who is in the mesh, and with `pane` shows it in a pane. It runs at once, also during a turn, and only the person reads its text.
+import { togglePane } from './pane.js'
 import { callTool, logFault } from './server.js'
 
 export const COMMAND = 'mesh'
 const PEERS_MAX = 12
 
 export async function offerCommand($) {
-  const description = 'Who is in the mesh, and what waits there'
+  const description = 'Who is in the mesh, and what waits there; with "pane" in a pane'
   await $.command.register({ name: COMMAND, description, immediate: true }).catch(error => logFault($, error))
 }
 
-export async function commandText($) {
-  return await overview($).catch(error => `the mesh cannot be read: ${error.message}`)
+export async function commandText($, { args }) {
+  const text = args.trim() === 'pane' ? togglePane($) : overview($)
+  return await text.catch(error => `the mesh cannot be read: ${error.message}`)
 }
 
 async function overview($) {

@@ -3,11 +3,10 @@
 import { wakeLineNonce } from './doorbell.js'
 import { NO_ANSWER, forkPrompt } from './fork_prompt.js'
 import { readingFork } from './reading_fork.js'
-import { callTool, logFault } from './server.js'
+import { callTool, logFault, reportToServer } from './server.js'
 import { showWaiting } from './status.js'
 
 const FORKS_AT_ONCE = 4
-const ANNOUNCE_PAUSES_MS = [0, 1000, 4000]
 
 // When something last entered the conversation: a fork knows what came before.
 let lastMessageAtMs = Date.now()
@@ -17,28 +16,15 @@ export function noteMessage(e) {
   if (e.agentId === undefined) lastMessageAtMs = Date.now()
 }
 
-// Tells the server that this session has the mod. At the start of a session the server may not run yet.
-export async function announce($) {
-  for (const pauseMs of ANNOUNCE_PAUSES_MS) {
-    await new Promise(resolve => setTimeout(resolve, pauseMs))
-    const isAnnounced = await callServer($, {}).then(() => true, error => logFault($, error))
-    if (isAnnounced) return
-  }
-}
-
 // Begins to answer the questions of a wake line by forks. Returns whether the session need not get the line.
 export async function takeWakeLine($, text) {
   const nonce = wakeLineNonce(text)
   if (nonce === undefined) return false
-  const offer = await callServer($, { doorbell: nonce }).catch(error => logFault($, error))
+  const offer = await reportToServer($, { doorbell: nonce }).catch(error => logFault($, error))
   if (offer !== undefined && !offer.takes_line) showWaiting($, offer)
   if (!offer?.questions?.length) return false
   void answerAll($, offer.questions, offer.reads)
   return offer.takes_line
-}
-
-function callServer($, request) {
-  return callTool($, 'poll_inbox', { fork: request })
 }
 
 async function answerAll($, questions, reads) {
@@ -51,7 +37,7 @@ async function answerEach($, waiting, reads) {
     const failed = await answer($, question, reads).then(() => undefined, error => error)
     if (failed === undefined) continue
     logFault($, failed)
-    await callServer($, { unanswered: [question.question_id] }).catch(error => logFault($, error))
+    await reportToServer($, { unanswered: [question.question_id] }).catch(error => logFault($, error))
   }
 }
 

@@ -1,5 +1,5 @@
 // The status line of the mod: says that questions of other sessions wait for this one, for as long as they do.
-import { callTool, logFault } from './server.js'
+import { logFault, reportToServer } from './server.js'
 
 let isShown = false
 
@@ -12,6 +12,6 @@ export function showWaiting($, { here, waiting }) {
 // Looks again at the end of a turn, if something is shown.
 export async function refreshStatus($) {
   if (!isShown) return
-  const found = await callTool($, 'poll_inbox', { fork: {} }).catch(error => logFault($, error))
+  const found = await reportToServer($, {}).catch(error => logFault($, error))
   if (found !== undefined) showWaiting($, found)
 }
