@@ -7,7 +7,8 @@ use claude_mesh::model::access_key::KeyScope;
 use serde_json::{Value, json};
 
 use self::playwright::{Browser, type_errors};
-use crate::support::{Hub, PopulatedMesh, Session, World};
+use crate::fork::{answer_from_fork, offer, offered, world_with};
+use crate::support::{Hub, InboxSession, PopulatedMesh, Session, World, start_ask};
 
 fn create_task(session: &Session, title: &str) -> String {
     let created = session.call("create_task", json!({ "title": title }));
@@ -52,6 +53,25 @@ fn question_is_answered_from_the_board() {
         ),
         "{result}"
     );
+}
+
+#[test]
+fn board_shows_what_a_fork_has_answered_and_cost() {
+    let world = world_with("CLAUDE_MESH_FORK=always\n");
+    let hub = Hub::start(&world);
+    let ada = world.session("ada");
+    let bo = InboxSession::open(&world, "bo", "idle");
+    let shown = json!({ "shown": "by a fork, 910 tokens" });
+    let Some(mut browser) = Browser::play(&world, &hub, "event", &shown) else {
+        return;
+    };
+    browser.wait_for_step();
+    let ask = start_ask(&ada, "bo", "which port?");
+    let id = offered(&offer(&bo.session, &bo.next_wake_line())).remove(0);
+    answer_from_fork(&bo.session, &id, "5433");
+    assert_eq!(ask.result()["by"], "fork");
+    browser.go_on();
+    browser.finish();
 }
 
 /// What a person did at the board is in the event log as theirs.

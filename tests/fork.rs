@@ -2,6 +2,7 @@
 //! plugin inside Claude Code does.
 #[cfg(feature = "remote")]
 mod other_hosts;
+mod usage;
 mod waiting;
 
 use serde_json::{Value, json};

@@ -29,11 +29,14 @@ pub(super) fn check(settings: &Settings, paths: &InstallPaths) -> Vec<Finding> {
     findings
 }
 
-/// Says whether forks of the sessions answer, and what is missing for it.
+/// Says whether forks of the sessions answer, and what is missing for it; nothing if they are neither wanted nor possible.
 pub(super) fn check_forks(settings: &Settings, paths: &InstallPaths) -> Option<Finding> {
     let fork = settings.fork;
     let mode = match fork.mode {
-        ForkMode::Off => return None,
+        ForkMode::Off => {
+            let text = format!("forks answer for no session ({FORK}=off)");
+            return setup::has_mod(paths).then(|| ok(text));
+        }
         ForkMode::Busy => "busy",
         ForkMode::Always => "always",
     };

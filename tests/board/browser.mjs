@@ -63,6 +63,13 @@ const scenarios = {
     return page;
   },
 
+  async event(browser) {
+    const page = await open(browser);
+    await tell({ signed_in: true });
+    await page.locator("#events-list .event", { hasText: options.shown }).first().waitFor();
+    return page;
+  },
+
   async tasks(browser) {
     const page = await open(browser);
     await card(page, "todo", options.dragged).dragTo(column(page, "in_progress"));

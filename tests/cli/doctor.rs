@@ -187,3 +187,33 @@ fn doctor_reports_a_mesh_folder_writable_by_others() {
     assert_eq!(finding(&found, "no database yet")["severity"], "note");
     assert!(!folder.join("mesh.db").exists());
 }
+
+#[test]
+fn doctor_says_what_the_fork_setting_is() {
+    let fixture = CliFixture::new();
+    fixture.run_ok(&["install"]);
+    let found = |setting: &str| {
+        fixture.world.write(".claude-mesh/.env", setting);
+        fixture.run(&["doctor", "--json"]).json()
+    };
+    let idle = found("CLAUDE_MESH_FORK=busy\n");
+    let note = finding(&idle, "CLAUDE_MESH_FORK=busy has no effect without the mod");
+    assert_eq!(
+        (&note["severity"], &note["mend"]),
+        (&json!("note"), &json!("claude-mesh install --mod"))
+    );
+    fixture.run_ok(&["install", "--mod"]);
+    for (setting, text) in [
+        ("", "forks answer for no session (CLAUDE_MESH_FORK=off)"),
+        (
+            "CLAUDE_MESH_FORK=busy\nCLAUDE_MESH_FORK_BUDGET=3\n",
+            "forks answer for sessions (CLAUDE_MESH_FORK=busy), at most 3 an hour for each",
+        ),
+        (
+            "CLAUDE_MESH_FORK=always\n",
+            "forks answer for sessions (CLAUDE_MESH_FORK=always), at most 20 an hour for each",
+        ),
+    ] {
+        assert_eq!(finding(&found(setting), text)["severity"], "ok");
+    }
+}
