@@ -1,7 +1,7 @@
 //! The guard of the mod: it denies what others have claimed before any hook runs, in every permission mode and for subagents;
 //! and where it cannot decide, the hook does, if it is installed.
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -95,6 +95,20 @@ fn init_git(folder: &Path) {
     assert!(git.is_ok_and(|it| it.success()), "git is installed");
 }
 
+/// Waits until the servers of both sessions listen, and returns their sockets.
+#[track_caller]
+fn guard_sockets(lab: &Lab) -> Vec<PathBuf> {
+    let folder = lab.path("home/.claude-mesh/run");
+    let sockets = || {
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        let sockets = paths.filter(|path| path.extension().is_some_and(|it| it == "guard"));
+        sockets.collect::<Vec<_>>()
+    };
+    wait_until("both servers listen", || sockets().len() == 2);
+    sockets()
+}
+
 /// Returns the results of the first calls of the session, and of those of its subagent.
 fn results_of(results: &Results) -> [Vec<String>; 2] {
     let results = results.lock().expect("no holder panics");
@@ -115,7 +129,10 @@ fn assert_denied([write, commit]: [&String; 2]) {
 
 #[test]
 fn mod_denies_what_others_claimed_in_every_permission_mode() {
-    for mode in ["--verbose", "--dangerously-skip-permissions"] {
+    for mode in [
+        "--permission-mode=acceptEdits",
+        "--dangerously-skip-permissions",
+    ] {
         let Some((lab, mesh)) = install_with_mod("") else {
             return;
         };
@@ -137,6 +154,7 @@ fn mod_denies_what_others_claimed_in_every_permission_mode() {
             return;
         };
         mesh.wait_for_peer("backend");
+        guard_sockets(&lab);
         terminal.type_prompt("write and commit");
         wait_until("both have tried", || results_of(&results)[1].len() == 2);
         for [write, commit] in results_of(&results).each_ref().map(|it| [&it[0], &it[1]]) {
@@ -185,18 +203,13 @@ fn hook_decides_where_the_mod_gets_no_answer() {
         };
         let results = Results::default();
         let editing = writes_and_commits(path, &results);
-        let Some(terminal) = lab.session(&backend, &editing).interactive() else {
+        let session = lab.session(&backend, &editing);
+        let session = session.argument("--permission-mode=acceptEdits");
+        let Some(terminal) = session.interactive() else {
             return;
         };
         mesh.wait_for_peer("backend");
-        let sockets = lab.path("home/.claude-mesh/run");
-        let guards = || {
-            let entries = fs::read_dir(&sockets).into_iter().flatten().flatten();
-            let paths = entries.map(|entry| entry.path());
-            paths.filter(|path| path.extension().is_some_and(|it| it == "guard"))
-        };
-        wait_until("both servers listen", || guards().count() == 2);
-        for socket in guards() {
+        for socket in guard_sockets(&lab) {
             fs::remove_file(socket).expect("the folder is writable");
         }
         terminal.type_prompt("write and commit");

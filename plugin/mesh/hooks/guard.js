@@ -3,13 +3,17 @@
 // call goes on; then the hook of claude-mesh decides, where it is installed. A call is never changed.
 import { guardSocket, logFault, within } from './server.js'
 
-const TIMEOUT_MS = 500
+const TIMEOUT_MS = 1000
+// At the start of a session the server may not run yet.
+const START_TIMEOUT_MS = 2000
 
 // Returns what the model gets if a call is denied, or undefined.
 export async function denialOf($, e) {
   const input = guardedInput(e)
   if (input === undefined) return undefined
-  return await within(TIMEOUT_MS, askGuard($, e.tool, input)).catch(error => logFault($, error))
+  const socketPath = await within(START_TIMEOUT_MS, guardSocket())
+  if (socketPath === undefined) return undefined
+  return await within(TIMEOUT_MS, askGuard($, socketPath, e.tool, input)).catch(error => logFault($, error))
 }
 
 // Returns the arguments of a call that could be denied. Most calls end here.
@@ -28,9 +32,7 @@ function guardedInput(e) {
   }
 }
 
-async function askGuard($, tool, input) {
-  const socketPath = await guardSocket()
-  if (socketPath === undefined) return undefined
+async function askGuard($, socketPath, tool, input) {
   const event = { hook_event_name: 'PreToolUse', tool_name: tool, cwd: await $.session.cwd(), tool_input: input }
   const request = { method: 'POST', body: JSON.stringify(event), socketPath }
   const answer = await $.http.fetch('http://claude-mesh/guard', request)

@@ -2,7 +2,7 @@
 // knows by its id that no model made it.
 import { SERVER } from './server_name.js'
 
-const ANNOUNCE_PAUSES_MS = [0, 1000, 4000]
+const ANNOUNCE_PAUSES_MS = [0, 100, 200, 400, 800, 1500, 3000]
 
 let announced = Promise.resolve()
 let guardSocketPath
