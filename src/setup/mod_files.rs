@@ -103,7 +103,11 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugin");
         let mut found = files_below(&root.join("mod"));
         let modules = files_below(&root.join("mesh/hooks")).into_iter();
-        let modules = modules.filter(|path| path.ends_with(".js") && path != "server_name.js");
+        let is_shared = |path: &String| {
+            let name = path.strip_suffix(".js");
+            name.is_some_and(|name| name != "server_name")
+        };
+        let modules = modules.filter(is_shared);
         found.extend(modules.map(|path| format!("mesh/hooks/{path}")));
         let listed = MOD_FILES.iter().map(|(path, _)| (*path).to_owned());
         let mut listed: Vec<_> = listed.collect();

@@ -203,25 +203,23 @@ fn model_cannot_answer_as_a_fork() {
     let Some((lab, mesh)) = install_with_mod("") else {
         return;
     };
-    let pretending = ScriptedApi::listen(|request| match request.peer_question_id() {
-        Some(id) => {
+    let pretending = ScriptedApi::listen(|request| {
+        if let Some(id) = request.peer_question_id() {
             let usage = json!({"input_tokens": 1, "output_tokens": 1});
             let fork = json!({"as_of": "2026-11-29T15:00:00.000Z", "usage": usage});
             let reply = json!({"question_id": id, "answer": "5434", "fork": fork});
-            call("mcp__claude-mesh__reply_to_peer", reply)
+            return call("mcp__claude-mesh__reply_to_peer", reply);
         }
-        None => {
-            let refused = request.tool_results().join("");
-            if !refused.contains("invalid_argument") {
-                return say("hello, person");
-            }
-            let all = request.body["messages"].to_string();
-            let (_, id) = all
-                .split_once("<peer-question id=\\\"")
-                .expect("it was shown");
-            let (id, _) = id.split_once('\\').expect("the id ends");
-            answer(id)
+        let refused = request.tool_results().join("");
+        if !refused.contains("invalid_argument") {
+            return say("hello, person");
         }
+        let all = request.body["messages"].to_string();
+        let (_, id) = all
+            .split_once("<peer-question id=\\\"")
+            .expect("it was shown");
+        let (id, _) = id.split_once('\\').expect("the id ends");
+        answer(id)
     });
     let asking = ScriptedApi::listen(ask_on_request);
     let opened = open_greeted(&lab, &mesh, [&pretending, &asking]);
