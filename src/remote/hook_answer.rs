@@ -63,8 +63,11 @@ pub(super) fn denial(link: &Link, event: HookEvent) -> Option<String> {
     if !is_guarded || mirror.silent_ms() > CLAIMS_STALE_MS {
         return None;
     }
-    let settings = link.settings.clone();
-    let call = HookCall { event, settings };
+    let call = HookCall {
+        event,
+        settings: link.settings.clone(),
+        other_client: false,
+    };
     let mut answering = Answering {
         link,
         mirror: &mut mirror,
