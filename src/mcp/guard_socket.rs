@@ -12,6 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::claude_code::{HookEvent, HookPayload};
+use crate::mcp::own_connection::accept_own;
 use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
 use crate::mesh::GuardedChange;
@@ -23,8 +24,6 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 const HEAD_BYTES_MAX: u64 = 16 * 1024;
 /// How long the mod may take to send a request.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
-/// The pause after a connection that could not be accepted, because all descriptors are in use for example.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers the mod for as long as the server runs, from the time on that the client process is known.
 pub(super) async fn answer_guard(shared: Arc<Shared>, client: String) {
@@ -68,16 +67,7 @@ where
     A: Future<Output = Option<String>> + Send + 'static,
 {
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        let is_own = stream
-            .peer_cred()
-            .is_ok_and(|peer| peer.uid() == rustix::process::geteuid().as_raw());
-        if is_own {
-            tokio::spawn(answer(stream, denial.clone()));
-        }
+        tokio::spawn(answer(accept_own(listener).await, denial.clone()));
     }
 }
 

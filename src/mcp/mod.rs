@@ -12,6 +12,7 @@ mod framing;
 mod guard_socket;
 mod inbox_waker;
 mod malformed_frames;
+mod own_connection;
 mod pre_init_filter;
 mod process_lifecycle;
 mod remote_program;
@@ -35,6 +36,8 @@ pub(crate) use inbox_waker::{
 pub(crate) use malformed_frames::{
     ErrorReply, read as read_message, replace_lone_surrogates as repaired_message,
 };
+#[cfg(feature = "remote")]
+pub(crate) use own_connection::accept_own;
 #[cfg(feature = "remote")]
 pub(crate) use process_lifecycle::serve_until_end;
 #[cfg(feature = "remote")]

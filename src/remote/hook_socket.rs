@@ -6,6 +6,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::hooks::{self, HookRequest};
+use crate::mcp;
 use crate::platform::fault_log;
 use crate::platform::session_socket::{SocketFile, hook_socket_path};
 use crate::remote::command_call;
@@ -24,8 +25,6 @@ const READ_TIMEOUT: Duration = Duration::from_secs(2);
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_millis(150);
 /// How long the text at the start of a conversation waits for the other sessions; the hook waits a little longer.
 const START_TIMEOUT: Duration = Duration::from_millis(150);
-/// The pause after a connection that could not be accepted, because all descriptors are in use for example.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers hooks for as long as the program runs, from the time on that the client process is known.
 pub(super) async fn answer_hooks(link: Arc<Link>) {
@@ -41,16 +40,8 @@ pub(super) async fn answer_hooks(link: Arc<Link>) {
     };
     let listener = UnixListener::from_std(listener).expect("the runtime watches sockets");
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        let is_own = stream
-            .peer_cred()
-            .is_ok_and(|peer| peer.uid() == rustix::process::geteuid().as_raw());
-        if is_own {
-            tokio::spawn(serve(Arc::clone(&link), stream));
-        }
+        let stream = mcp::accept_own(&listener).await;
+        tokio::spawn(serve(Arc::clone(&link), stream));
     }
 }
 

@@ -120,20 +120,12 @@ fn join_of(link: &Link, agent: &str, process: ProcessKey) -> RemoteJoin {
 
 fn person_join(link: &Link, agent: &str, process: ProcessKey) -> RemoteJoin {
     RemoteJoin {
-        boot: link.clock.now().boot.to_string(),
-        pid_namespace: process::pid_namespace(),
-        pid: process.pid,
-        started: process.started,
-        instance: 0,
-        project: ProjectFacts::of(&link.project()),
-        agent: Some(agent.to_owned()),
-        client_session: None,
-        given_name: None,
         inbox_problem: None,
         headless: true,
         person: true,
         // A hub that knows no persons of other machines registers a run.
         has_mailbox: false,
+        ..join_of(link, agent, process)
     }
 }
 
