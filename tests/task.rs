@@ -1,7 +1,9 @@
 //! Tasks: who creates, starts, reviews and ends them, and who is notified.
+use claude_mesh::mesh::{TaskChange, TaskFields};
+use claude_mesh::model::TaskStatus;
 use serde_json::{Value, json};
 
-use crate::support::{Session, World, wait_until};
+use crate::support::{MeshFixture, Session, World, wait_until};
 use crate::support::{create_task, refused, set_status, update, updated};
 
 /// Returns sender and text of the notifications of a peer, oldest first.
@@ -452,4 +454,35 @@ fn long_task_description_is_truncated_only_in_lists() {
     assert!(listed["hint"].is_string());
     let alone = ada.call("list_tasks", json!({ "query": id }));
     assert_eq!(chars(&alone), 3_000);
+}
+
+/// What `task board` draws is one moment: a task that moves while it is read is in one column.
+#[test]
+fn tasks_by_status_are_those_of_one_moment() {
+    const STATUSES: [TaskStatus; 2] = [TaskStatus::Todo, TaskStatus::InProgress];
+    let fixture = MeshFixture::new();
+    let mut mesh = fixture.mesh();
+    let ada = mesh.register(&fixture.join_request("ada", 1)).unwrap();
+    let project = fixture.place.path().join("ada");
+    let fields = TaskFields {
+        title: Some("one".into()),
+        ..TaskFields::default()
+    };
+    let id = mesh.create_task(&ada, &project, &fields).unwrap().task.id;
+    let mut mover = fixture.mesh();
+    std::thread::scope(|scope| {
+        let moving = scope.spawn(move || {
+            for step in 1..=200 {
+                let change = TaskChange {
+                    status: Some(STATUSES[step % 2]),
+                    ..TaskChange::of(id)
+                };
+                mover.update_task(&ada, &change).unwrap();
+            }
+        });
+        while !moving.is_finished() {
+            let found = mesh.tasks_by_status(&project, &STATUSES, 10).unwrap();
+            assert_eq!(found.tasks.len(), 1, "{:?}", found.counts);
+        }
+    });
 }

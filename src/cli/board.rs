@@ -7,7 +7,7 @@ use super::{events, print, table};
 use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
-use crate::mesh::{Mesh, TaskList, TaskSelection};
+use crate::mesh::{Mesh, TaskList};
 use crate::model::event::EventPatterns;
 use crate::model::{Priority, TaskStatus};
 use crate::platform::text;
@@ -50,21 +50,9 @@ pub(super) fn board(context: &CliContext, watch: bool) -> CommandResult {
 }
 
 fn load_tasks(context: &CliContext, mesh: &mut Mesh) -> Result<TaskList, Failure> {
-    let mut found = TaskList {
-        tasks: Vec::new(),
-        counts: [0; 5],
-    };
-    for (status, _) in COLUMNS {
-        let wanted = TaskSelection {
-            status: Some(status),
-            limit: u32::try_from(CARDS_MAX).unwrap_or(u32::MAX),
-            ..TaskSelection::default()
-        };
-        let column = mesh.tasks(None, &context.project.path, &wanted)?;
-        found.tasks.extend(column.tasks);
-        found.counts = column.counts;
-    }
-    Ok(found)
+    let statuses = COLUMNS.map(|(status, _)| status);
+    let limit = u32::try_from(CARDS_MAX).unwrap_or(u32::MAX);
+    Ok(mesh.tasks_by_status(&context.project.path, &statuses, limit)?)
 }
 
 fn rendered_board(context: &CliContext, found: &TaskList) -> String {

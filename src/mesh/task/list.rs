@@ -82,6 +82,33 @@ impl Mesh {
         })
     }
 
+    /// Returns the tasks of a project in each of these statuses, at most `limit` of each, as they are at one moment.
+    pub fn tasks_by_status(
+        &mut self,
+        project: &Path,
+        statuses: &[TaskStatus],
+        limit: u32,
+    ) -> Result<TaskList> {
+        let project = project.to_string_lossy();
+        self.read(|read| {
+            let mut tasks = Vec::new();
+            for status in statuses {
+                tasks.extend(read.tx.tasks(&TaskListing {
+                    project: &project,
+                    own: None,
+                    status: Some(*status),
+                    assigned_to: None,
+                    words: &[],
+                    limit,
+                })?);
+            }
+            Ok(TaskList {
+                tasks,
+                counts: read.tx.count_tasks(&project)?,
+            })
+        })
+    }
+
     /// Returns the tasks that are assigned to a peer and not begun.
     pub fn unstarted_tasks(&mut self, me: &SessionHandle) -> Result<Vec<Task>> {
         self.read(|read| Ok(read.tx.todo_tasks_of(me.peer)?))
