@@ -12,7 +12,7 @@ use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
 use super::terminal::Terminal;
 use super::wakes::{answers, ask, ask_on_request, open_at_dialog};
-use crate::support::wait_until;
+use crate::support::{print_to_stderr, wait_until};
 
 /// A lab with the mod, whose person has set this.
 pub(super) fn install_with_mod(setting: &str) -> Option<(Lab, Mesh)> {
@@ -150,6 +150,20 @@ fn assert_no_trace(lab: &Lab, api: &ScriptedApi, terminal: &Terminal) {
 }
 
 // Requirement: Beyond 19
+/// Prints how long the call of the asker waited.
+fn report_wait(asking: &ScriptedApi) {
+    let requests = own_requests(asking);
+    let results = requests.iter().map(Request::tool_results);
+    let waited_ms = results.flatten().find_map(|result| {
+        let result: Value = serde_json::from_str(&result).ok()?;
+        result["waited_ms"].as_i64()
+    });
+    let waited_ms = waited_ms.expect("the call has returned");
+    print_to_stderr(&format!(
+        "MEASURED: answer by a fork of a busy session: {waited_ms} ms, with a model that answers at once"
+    ));
+}
+
 #[test]
 fn busy_session_is_answered_for_by_its_fork() {
     let Some((lab, mesh)) = install_with_mod("CLAUDE_MESH_FORK=busy\n") else {
@@ -173,6 +187,7 @@ fn busy_session_is_answered_for_by_its_fork() {
     at_frontend.wait_for("it is 5433");
     assert!(!backend.join("go").exists(), "the build runs on");
     assert_eq!(answered_by(&mesh), ["fork"]);
+    report_wait(&asking);
 
     fs::write(backend.join("go"), "").expect("the folder is writable");
     at_backend.wait_for("it is built");
