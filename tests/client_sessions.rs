@@ -215,6 +215,15 @@ fn other_client_that_waits_answers_a_question_meanwhile() {
     }
 }
 
+/// Checks that a question was answered by a client, which has printed this and whose model got these requests.
+#[track_caller]
+fn assert_answered(asker: &Session, asked: &Value, (ran, model): (&ProcessOutput, &ScriptedModel)) {
+    let wait = json!({ "question_id": asked["question_id"], "timeout_seconds": 1 });
+    let answer = asker.call("await_reply", wait);
+    let requests = model.requests();
+    assert_eq!(answer["answer"], "5433", "{answer} {ran:?} {requests:#?}");
+}
+
 /// Returns the reply to the question that a hook has put before the model.
 fn reply_to_question(request: &Request) -> Option<Reply> {
     let (_, rest) = request.new_text.split_once("peer-question id=\"")?;
@@ -242,14 +251,7 @@ fn prompt_of_another_client_shows_what_waits() {
         let asked = start_ask(&bo, "shop", "which port?").result();
         assert_eq!(asked["status"], "offline", "{asked}");
         let ran = finish(setup.start("and now?"));
-        let wait = json!({ "question_id": asked["question_id"], "timeout_seconds": 1 });
-        let answer = bo.call("await_reply", wait);
-        assert_eq!(
-            answer["answer"],
-            "5433",
-            "{answer} {ran:?} {:#?}",
-            model.requests()
-        );
+        assert_answered(&bo, &asked, (&ran, &model));
     }
 }
 
@@ -280,14 +282,7 @@ fn question_during_a_turn_of_another_client_continues_it() {
         drop(at_work);
         finish_work.send(()).unwrap();
         let ran = finish(running);
-        let wait = json!({ "question_id": asked["question_id"], "timeout_seconds": 1 });
-        let answer = bo.call("await_reply", wait);
-        assert_eq!(
-            answer["answer"],
-            "5433",
-            "{answer} {ran:?} {:#?}",
-            model.requests()
-        );
+        assert_answered(&bo, &asked, (&ran, &model));
     }
 }
 

@@ -1,9 +1,11 @@
 //! Commands in a folder whose mesh is at a hub: as the person at that machine, and in the shell of a session as that session.
-use std::process::Stdio;
+use std::process::Child;
 
 use serde_json::json;
 
-use crate::support::{Hub, ProcessOutput, Session, World, far_host, program, wait_until};
+use crate::support::{
+    Hub, ProcessOutput, Session, World, far_host, program, start_command, wait_until,
+};
 
 /// A hub, the laptop of a person, and a session on another machine.
 struct Team {
@@ -31,6 +33,11 @@ impl Team {
         self.laptop.cli(&self.laptop.project("own"), arguments)
     }
 
+    /// Starts a command of the person at the laptop and returns at once.
+    fn spawn(&self, arguments: &[&str]) -> Child {
+        start_command(&self.laptop, &self.laptop.project("own"), arguments)
+    }
+
     #[track_caller]
     fn run_ok(&self, arguments: &[&str]) -> String {
         let ran = self.run(arguments);
@@ -39,24 +46,12 @@ impl Team {
     }
 }
 
-/// Starts a command of the person at the laptop.
-fn start(team: &Team, arguments: &[&str]) -> std::process::Child {
-    team.laptop
-        .command(program("claude-mesh"), &team.laptop.project("own"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
 #[test]
 fn person_at_a_laptop_asks_a_far_session() {
     let team = Team::start();
     let bo = team.desk.session("bo");
     assert!(team.run_ok(&["peers"]).contains("bo"));
-    let asking = start(&team, &["ask", "bo", "which port?"]);
+    let asking = team.spawn(&["ask", "bo", "which port?"]);
     let question = bo.next_question();
     assert_eq!(bo.questions()[0]["from"], "person@laptop");
     bo.send_reply(&question, "5433");
@@ -68,17 +63,57 @@ fn person_at_a_laptop_asks_a_far_session() {
 fn stopped_far_ask_stays_open_and_its_answer_comes_to_the_inbox() {
     let team = Team::start();
     let bo = team.desk.session("bo");
-    let asking = start(&team, &["ask", "bo", "which port?"]);
+    let asking = team.spawn(&["ask", "bo", "which port?"]);
     let question = bo.next_question();
-    let pid = rustix::process::Pid::from_child(&asking);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let ran = ProcessOutput::of(&asking.wait_with_output().unwrap());
+    let ran = interrupt(asking);
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert!(ran.err.contains("stays open"), "{ran:?}");
     let replied = bo.send_reply(&question, "5433");
     assert_eq!(replied["asker_waiting"], false, "{replied}");
     let inbox = team.run_ok(&["inbox"]);
     assert!(inbox.contains("bo answered:\n  5433"), "{inbox}");
+}
+
+/// Ends a command as Ctrl-C does. Returns what it printed.
+fn interrupt(command: Child) -> ProcessOutput {
+    let pid = rustix::process::Pid::from_child(&command);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    ProcessOutput::of(&command.wait_with_output().unwrap())
+}
+
+#[test]
+fn stopped_far_ask_keeps_a_question_that_nobody_has_seen() {
+    let team = Team::start();
+    let bo = team.desk.session("bo");
+    let asking = team.spawn(&["ask", "bo", "which port?", "--json"]);
+    wait_until("it is stored", || team.hub.count_rows("question") == 1);
+    let ran = interrupt(asking);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert_eq!(ran.json(), json!({ "status": "cancelled" }));
+    bo.send_reply(&bo.next_question(), "5433");
+    assert!(team.run_ok(&["inbox"]).contains("5433"));
+}
+
+#[test]
+fn far_claim_that_is_not_granted_in_time_leaves_the_queue() {
+    let team = Team::start();
+    let ada = team.desk.session("ada");
+    ada.call("claim", json!({ "resource": "port:5433" }));
+    let queue = || {
+        let claims = ada.call("claims", json!({ "resource": "port:5433" }));
+        claims["claims"][0]["queue"].clone()
+    };
+    let ran = team.run(&["claim", "port:5433", "--wait", "1s"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert_eq!(ran.out, "denied: held by ada\n");
+    assert_eq!(queue(), json!([]));
+    let ran = team.run(&["claim", "port:5433"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        team.run_ok(&["claim", "port:5433", "--queue"])
+            .starts_with("queued, place 1")
+    );
+    assert_eq!(queue()[0]["peer"], "person@laptop");
 }
 
 #[test]
@@ -164,6 +199,7 @@ fn person_of_another_machine_acts_only_on_what_is_theirs() {
         assert_eq!(ran.code, Some(1), "{ran:?}");
         let reported = team.run(&[&arguments[..], &["--json"]].concat()).json();
         assert_eq!(reported["error"]["code"], "not_yours", "{reported}");
+        assert_ne!(reported["error"]["hint"], "", "{reported}");
     }
     bo.send_reply(&question, "5433");
     assert_eq!(ask.result()["answer"], "5433");
@@ -184,14 +220,27 @@ fn what_needs_the_file_of_the_mesh_is_refused_at_a_hub() {
         assert_eq!(ran.code, Some(1), "{ran:?}");
         assert_eq!(ran.json()["error"]["code"], "unsupported", "{ran:?}");
     }
-    let unknown = team.run(&["ask", "nobody", "hello?", "--json"]).json();
-    assert_eq!(unknown["error"]["code"], "unknown_peer", "{unknown}");
+    for (arguments, code) in [
+        (&["ask", "nobody", "hello?"][..], "unknown_peer"),
+        (
+            &["ask", "nobody", "hello?", "--timeout", "2h"],
+            "invalid_argument",
+        ),
+        (&["reply", "01JZZZZZZZZZZZZZZZZZZZZZZZ", "yes"], "not_found"),
+        (&["post", "*", "x", "--type", "json"], "invalid_argument"),
+    ] {
+        let refused = team.run(&[arguments, &["--json"]].concat()).json();
+        assert_eq!(refused["error"]["code"], code, "{refused}");
+        assert_ne!(refused["error"]["hint"], "", "{refused}");
+    }
     let url = team.hub.url().to_owned();
     let Team { hub, laptop, .. } = team;
     hub.kill();
     let away = laptop.cli(&laptop.project("own"), &["peers"]);
     assert_eq!(away.code, Some(1), "{away:?}");
     assert!(away.err.contains(&url), "{away:?}");
+    assert!(away.err.contains("hint"), "{away:?}");
+    assert!(!away.err.contains("tell your user"), "{away:?}");
 }
 
 /// Opens a session whose shell runs the command that is written to a file.

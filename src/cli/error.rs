@@ -171,7 +171,6 @@ fn refusal_hint(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::TaskConflict { .. } => {
             "`claude-mesh task show ID` shows its state; nothing was changed"
         }
-        Refusal::TooLarge { .. } => "put it into a file and name that file; nothing was stored",
         Refusal::Secret { .. } => {
             "name where it is kept (file, variable, vault), not the value; \
              a person can send an answer or a message with `--force`"
@@ -179,18 +178,35 @@ fn refusal_hint(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::AlreadyAnswered => {
             "`claude-mesh reply --corrects …` replaces it; nothing was changed"
         }
-        Refusal::InvalidArgument { .. } => "run the command with --help; nothing was changed",
-        Refusal::NotYours { .. } | Refusal::CarriedOutBefore | Refusal::Conflict { .. } => {
-            "`claude-mesh peers`, `inbox` and `claims` show the current state; nothing was changed"
-        }
-        Refusal::RateLimited { .. } => {
-            "answer your pending questions first (`claude-mesh inbox`), or try again later"
-        }
-        Refusal::Unsupported { .. } => {
-            "`claude-mesh doctor` shows what is wrong; nothing was changed"
-        }
+        Refusal::TooLarge { .. }
+        | Refusal::InvalidArgument { .. }
+        | Refusal::NotYours { .. }
+        | Refusal::CarriedOutBefore
+        | Refusal::Conflict { .. }
+        | Refusal::RateLimited { .. }
+        | Refusal::Unsupported { .. } => hint_of_code(refusal.code()),
     };
     hint.into()
+}
+
+/// Returns what to do after a refusal of which only the code is known.
+pub(super) fn hint_of_code(code: &str) -> &'static str {
+    match code {
+        "unknown_peer" | "ambiguous_peer" => "`claude-mesh peers --all` lists them",
+        "not_found" => {
+            "`claude-mesh inbox`, `messages --all` and `task list` show what there is; nothing was changed"
+        }
+        "too_large" => "put it into a file and name that file; nothing was stored",
+        "secret" => "name where it is kept (file, variable, vault), not the value",
+        "invalid_argument" => "run the command with --help; nothing was changed",
+        "rate_limited" => {
+            "answer your pending questions first (`claude-mesh inbox`), or try again later"
+        }
+        "unsupported" => "`claude-mesh doctor` shows what is wrong; nothing was changed",
+        _ => {
+            "`claude-mesh peers`, `inbox` and `claims` show the current state; nothing was changed"
+        }
+    }
 }
 
 fn unknown_peer_hint(nearest: &[String], present: &[String]) -> String {

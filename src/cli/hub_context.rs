@@ -1,16 +1,21 @@
 //! The context of a command whose mesh is at a hub: the command calls the tools there, and prints their results.
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CommandFolder, print_foreign, sanitize_foreign};
-use crate::cli::error::{CliError, Failure};
+use crate::cli::error::{CliError, Failure, hint_of_code};
 use crate::cli::print;
+use crate::mesh::HUB_ENDING;
 use crate::platform::hub_location::HubLocation;
 use crate::remote::{HubCommand, HubCommandOutcome};
 use crate::tools::JsonObject;
+
+/// The longest wait of a tool, in seconds.
+const WAIT_SECONDS_MAX: u64 = 3600;
 
 /// A command at a hub.
 pub(super) struct HubContext {
@@ -18,7 +23,7 @@ pub(super) struct HubContext {
     /// Print JSON.
     pub(super) json: bool,
     pub(super) working_directory: PathBuf,
-    is_person: bool,
+    pub(super) is_person: bool,
 }
 
 /// A tool call, and what prints its result.
@@ -84,34 +89,55 @@ impl HubContext {
 
     /// Calls a tool and prints its result.
     pub(super) fn run(&self, call: HubCall) -> CommandResult {
-        let HubCall {
-            tool,
-            arguments,
-            print,
-        } = call;
-        let Some(result) = self.call(tool, arguments)? else {
-            return Ok(CommandStatus::NoAnswer);
-        };
-        if self.json {
-            print::json(&result)?;
-            return Ok(status_of(&result));
+        let print = call.print;
+        match self.call(call)? {
+            Some(result) => self.print(&result, print),
+            None => Ok(CommandStatus::NoAnswer),
         }
-        print(self, &result)
     }
 
-    /// Calls a tool. Returns `None` if a signal ended the call.
-    pub(super) fn call(&self, tool: &str, arguments: JsonObject) -> Result<Option<Value>, Failure> {
+    /// Prints a result, as JSON or by `print`.
+    pub(super) fn print(
+        &self,
+        result: &Value,
+        print: fn(&Self, &Value) -> CommandResult,
+    ) -> CommandResult {
+        if self.json {
+            print::json(result)?;
+            return Ok(status_of(result));
+        }
+        print(self, result)
+    }
+
+    /// Calls a tool. Returns `None` if a signal ended the call, and says what that means.
+    pub(super) fn call(&self, call: HubCall) -> Result<Option<Value>, Failure> {
+        let HubCall {
+            tool, arguments, ..
+        } = call;
         match self.command.call(tool, arguments)? {
             HubCommandOutcome::Result(result) => Ok(Some(result)),
             HubCommandOutcome::Refused(body) => Err(failure_of(&body).into()),
             HubCommandOutcome::Stopped => {
-                print::notice(
-                    "stopped",
-                    "what was asked stays open; `claude-mesh inbox` shows the answer when it comes",
-                )?;
+                self.report_stopped(tool)?;
                 Ok(None)
             }
         }
+    }
+
+    fn report_stopped(&self, tool: &str) -> io::Result<()> {
+        if self.json {
+            return print::json(&json!({ "status": "cancelled" }));
+        }
+        let hint = match tool {
+            "ask_peer" => {
+                "what was asked stays open; `claude-mesh inbox` shows the answer when it comes"
+            }
+            "claim" => {
+                "the place in the queue is given up; `claude-mesh claims` shows who holds it"
+            }
+            _ => "`claude-mesh inbox` and `claude-mesh events` show what was done before",
+        };
+        print::notice("stopped", hint)
     }
 
     /// Makes foreign text safe to print.
@@ -146,14 +172,26 @@ pub(super) fn status_of(result: &Value) -> CommandStatus {
     }
 }
 
-/// Returns the failure of an error object. Hints for models name tools; for a person they name commands.
+/// Returns how long a hub lets a call wait, in seconds; refuses more.
+pub(super) fn wait_seconds(option: &str, wait: Duration) -> Result<u64, Failure> {
+    let seconds = wait.as_secs().max(1);
+    if seconds <= WAIT_SECONDS_MAX {
+        return Ok(seconds);
+    }
+    let message = format!("{option} is an hour at most at a hub");
+    Err(Failure::argument(
+        message,
+        "give 1h or less; nothing was changed",
+    ))
+}
+
+/// Returns the failure of an error object. Its hint is for a model and names tools, apart from one about the hub itself.
 fn failure_of(body: &Value) -> CliError {
     let text = |name: &str| body["error"][name].as_str().unwrap_or_default().to_owned();
     let code = text("code");
     let hint = match code.as_str() {
-        "unknown_peer" | "ambiguous_peer" => "`claude-mesh peers` lists them".to_owned(),
-        "storage" | "unauthorized" | "forbidden" => text("hint"),
-        _ => String::new(),
+        "storage" | "unauthorized" | "forbidden" | "outcome_unknown" | HUB_ENDING => text("hint"),
+        code => hint_of_code(code).to_owned(),
     };
     CliError::new(code, text("message"), hint)
 }

@@ -2,7 +2,7 @@
 //!
 //! In the shell of a session the command acts as that session: it asks the program of the session. Anywhere else it acts as the
 //! person at this machine, whom it registers for as long as it runs.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -20,6 +20,8 @@ use crate::remote::command_call::{self, CommandAnswer, CommandCall};
 use crate::remote::link::{LEAVE_TIMEOUT, Link};
 use crate::tools::JsonObject;
 
+const RESTART_HINT: &str =
+    "`/mcp` in Claude Code starts claude-mesh again; a terminal of your own needs no session";
 /// How the person introduces themselves.
 const AGENT: &str = "terminal";
 
@@ -133,9 +135,10 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 /// Lets the program of the session carry out a call.
-async fn ask_program(socket: &PathBuf, call: &CommandCall) -> Result<CommandAnswer, Fault> {
+async fn ask_program(socket: &Path, call: &CommandCall) -> Result<CommandAnswer, Fault> {
     let stream = UnixStream::connect(socket).await;
-    let stream = stream.map_err(|error| no_program(&format!("{}: {error}", socket.display())))?;
+    let stream =
+        stream.map_err(|error| no_answer(&format!("{error}; nothing was done"), RESTART_HINT))?;
     let mut stream = BufReader::new(stream);
     let text = serde_json::to_string(call).unwrap_or_default();
     let request = format!("{}\n{text}\n", command_call::FIRST_LINE);
@@ -144,24 +147,25 @@ async fn ask_program(socket: &PathBuf, call: &CommandCall) -> Result<CommandAnsw
         stream.write_all(request.as_bytes()).await?;
         stream.read_line(&mut line).await
     };
-    exchanged
-        .await
-        .map_err(|error| no_program(&error.to_string()))?;
-    serde_json::from_str(&line).map_err(|_| no_program("it has ended, or is of another version"))
+    let unknown = || {
+        let problem =
+            "it has ended, or is of another version; it is not known whether this was done";
+        no_answer(problem, "look at what there is before you repeat it")
+    };
+    exchanged.await.map_err(|_| unknown())?;
+    serde_json::from_str(&line).map_err(|_| unknown())
 }
 
-fn no_program(problem: &str) -> Fault {
-    Fault::new(
-        FaultKind::AtHub,
-        format!("the server of this session does not answer ({problem})"),
-        "`/mcp` in Claude Code starts claude-mesh again; a terminal of your own needs no session",
-    )
+fn no_answer(problem: &str, hint: &'static str) -> Fault {
+    let message = format!("the server of this session does not answer: {problem}");
+    Fault::new(FaultKind::Other, message, hint)
 }
 
 fn cannot_start(error: &std::io::Error) -> Fault {
+    let message = format!("the command cannot start: {error}");
     Fault::new(
-        FaultKind::AtHub,
-        format!("the command cannot start: {error}"),
-        "",
+        FaultKind::Other,
+        message,
+        "`claude-mesh doctor` shows what is wrong",
     )
 }

@@ -57,8 +57,8 @@ pub(super) async fn answer(link: &Link, stream: &mut BufReader<UnixStream>) {
     let _ = stream.write_all(text.as_bytes()).await;
 }
 
-/// Carries out a call until `stopped` ends, which ends the wait of the call and leaves at the hub what is stored; then returns
-/// `None`.
+/// Carries out a call until `stopped` ends, which ends the wait of the call; then returns `None`. A question that was asked stays
+/// open, whether or not it was seen: who stops a command does not withdraw what it has asked. A place in a queue is given up.
 pub(super) async fn run(
     link: &Link,
     agent: &str,
@@ -89,7 +89,9 @@ pub(super) async fn run(
             Err(body) => CommandAnswer::Refused(body),
         }),
         () = stopped => {
-            call.cancel().await;
+            if tool.name != "ask_peer" {
+                call.cancel().await;
+            }
             None
         }
     }

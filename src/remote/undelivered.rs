@@ -82,7 +82,9 @@ pub(super) fn error_of(call: &ToolCall, undelivered: Undelivered) -> Value {
         .unreachable()
         .map(|(since_ms, _)| format!("; the mesh is out of reach since {}", rfc3339(since_ms)));
     let what = format!("{error}{}", since.unwrap_or_default());
-    let (outcome, hint) = if call.tool.name == "reply_to_peer" {
+    let (outcome, hint) = if link.is_person && call.tool.name != "reply_to_peer" {
+        outcome_for_person(call, may_be_stored, &error.hint())
+    } else if call.tool.name == "reply_to_peer" {
         keep_reply(call, may_be_stored)
     } else if !may_be_stored || matches!(call.tool.effect, Effect::Reads) {
         let hint = format!(
@@ -116,6 +118,18 @@ pub(super) fn error_of(call: &ToolCall, undelivered: Undelivered) -> Value {
     }})
 }
 
+/// Returns what became of the call of a command, which makes no further call that could look it up, and what to do.
+fn outcome_for_person(call: &ToolCall, may_be_stored: bool, hint: &str) -> (String, String) {
+    if !may_be_stored || matches!(call.tool.effect, Effect::Reads) {
+        return ("nothing was stored".into(), hint.to_owned());
+    }
+    let outcome = "it is not known whether this call was stored".to_owned();
+    (
+        outcome,
+        format!("look at what there is before you repeat it; {hint}"),
+    )
+}
+
 /// Keeps a reply that was not delivered. Returns what became of it, and what to do.
 fn keep_reply(call: &ToolCall, may_be_stored: bool) -> (String, String) {
     match store_reply(call) {
@@ -125,7 +139,11 @@ fn keep_reply(call: &ToolCall, may_be_stored: bool) -> (String, String) {
                 "your reply is kept in {} and is sent once, when the hub answers again",
                 path.display()
             );
-            let hint = "Do not call again for this question. Tell your user if it is urgent.";
+            let hint = if call.link.is_person {
+                "it need not be sent again; a session of this machine sends it"
+            } else {
+                "Do not call again for this question. Tell your user if it is urgent."
+            };
             (outcome, hint.into())
         }
         Err(problem) => {

@@ -13,7 +13,7 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u20
 let timer
 let found
 
-// Opens the pane, or closes it if it is open. Returns what the person is told.
+// Opens the pane, or closes it if it is open. Returns the text that the command prints.
 export async function togglePane($) {
   if (timer !== undefined) {
     await $.ui.close({ id: PANE })
@@ -25,7 +25,7 @@ export async function togglePane($) {
   return opened.isPlaced ? 'the pane is open; /mesh pane closes it' : `the pane waits: ${opened.reason}`
 }
 
-// Notes that the pane is closed, whoever has closed it.
+// Notes that the pane is closed, by the command or by the person.
 export function noteClosed() {
   timer?.cancel()
   timer = undefined

@@ -6,11 +6,10 @@ use super::{AskArgs, PreferArg, name_and_question, no_askable_session_error};
 use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::error::Failure;
 use crate::cli::format::{bold_name, indent};
-use crate::cli::hub_context::{HubCall, HubContext, status_of};
+use crate::cli::hub_context::{HubCall, HubContext, status_of, wait_seconds};
 use crate::cli::hub_output::{print_questions, shown};
 use crate::cli::{print, text_input};
 use crate::platform::text;
-use crate::tools::JsonObject;
 
 pub(in crate::cli) fn run(hub: &HubContext, args: &AskArgs) -> CommandResult {
     let (name, question) = name_and_question(args)?;
@@ -21,6 +20,8 @@ pub(in crate::cli) fn run(hub: &HubContext, args: &AskArgs) -> CommandResult {
     let to: Value = match name {
         Some(name) => name.into(),
         None => match askable(hub, args.repo)? {
+            // A list of one is no list for the tool.
+            Some(names) if names.len() == 1 => names[0].as_str().into(),
             Some(names) => names.into(),
             None => return Ok(CommandStatus::NoAnswer),
         },
@@ -30,7 +31,8 @@ pub(in crate::cli) fn run(hub: &HubContext, args: &AskArgs) -> CommandResult {
         Some(PreferArg::Session) => Some("session"),
         Some(PreferArg::Live) | None => None,
     };
-    let timeout = (!args.known).then(|| args.timeout.as_secs().max(1));
+    let timeout = (!args.known).then(|| wait_seconds("--timeout", args.timeout));
+    let timeout = timeout.transpose()?;
     if print::stderr_is_terminal() && !hub.json && !args.known {
         print::err("asking; Ctrl-C leaves the question open\n")?;
     }
@@ -45,10 +47,9 @@ pub(in crate::cli) fn run(hub: &HubContext, args: &AskArgs) -> CommandResult {
 
 /// Returns the names of all sessions that can be asked, of the mesh or of this repository; `None` if a signal came.
 fn askable(hub: &HubContext, repo: bool) -> Result<Option<Vec<String>>, Failure> {
-    let mut arguments = JsonObject::new();
     let scope = if repo { "repo" } else { "mesh" };
-    arguments.insert("scope".into(), scope.into());
-    let Some(listed) = hub.call("list_peers", arguments)? else {
+    let call = HubCall::new("list_peers", asked).with("scope", scope);
+    let Some(listed) = hub.call(call)? else {
         return Ok(None);
     };
     let own = listed["you"].as_str();

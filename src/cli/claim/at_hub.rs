@@ -1,10 +1,10 @@
 //! `claude-mesh claim`, `release` and `claims` in a folder whose mesh is at a hub.
 use owo_colors::OwoColorize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{ClaimArgs, ClaimsArgs, ReleaseArgs};
-use crate::cli::command_status::CommandResult;
-use crate::cli::hub_context::{HubCall, HubContext, not_at_hub, status_of};
+use crate::cli::command_status::{CommandResult, CommandStatus};
+use crate::cli::hub_context::{HubCall, HubContext, not_at_hub, status_of, wait_seconds};
 use crate::cli::hub_output::{print_line, print_questions, print_table, shown};
 use crate::cli::print;
 use crate::mesh::{canonical_prefix, canonical_resource};
@@ -14,14 +14,30 @@ use crate::platform::text;
 pub(in crate::cli) fn claim(hub: &HubContext, args: &ClaimArgs) -> CommandResult {
     let resource = canonical_resource(&hub.working_directory, &args.resource)?;
     let queue = args.queue || args.wait.is_some();
+    let wait = args.wait.map(|wait| wait_seconds("--wait", wait));
     let call = HubCall::new("claim", claimed)
         .with("resource", resource)
         .with("mode", if args.shared { "shared" } else { "exclusive" })
         .with("lease_seconds", args.lease.as_secs())
         .with("wait", if queue { "queue" } else { "no_wait" })
-        .with_some("wait_seconds", args.wait.map(|wait| wait.as_secs()))
+        .with_some("wait_seconds", wait.transpose()?)
         .with_some("note", args.note.as_deref());
-    hub.run(call)
+    let Some(mut result) = hub.call(call)? else {
+        return Ok(CommandStatus::NoAnswer);
+    };
+    let is_queued = result["status"] == "queued" && !args.queue;
+    if is_queued && let Some(id) = result["claim_id"].as_str() {
+        // Nobody would hear of the grant: the command ends.
+        hub.call(HubCall::new("release", released).with("claim_id", id))?;
+        result = json!({ "status": "denied", "holders": result["holders"] });
+    }
+    hub.print(&result, claimed)?;
+    Ok(match result["status"].as_str() {
+        Some("granted") => CommandStatus::Done,
+        Some("queued") if args.wait.is_none() => CommandStatus::Done,
+        Some("denied") if args.wait.is_none() => CommandStatus::Refused,
+        _ => CommandStatus::NoAnswer,
+    })
 }
 
 pub(in crate::cli) fn release(hub: &HubContext, args: &ReleaseArgs) -> CommandResult {

@@ -6,7 +6,7 @@ use super::{EventsArgs, now_ms};
 use crate::cli::command_status::CommandResult;
 use crate::cli::error::Failure;
 use crate::cli::format::bold_name;
-use crate::cli::hub_context::{HubCall, HubContext, not_at_hub, status_of};
+use crate::cli::hub_context::{HubCall, HubContext, not_at_hub, status_of, wait_seconds};
 use crate::cli::hub_output::{print_line, print_questions, shown};
 use crate::cli::print;
 use crate::platform::clock::rfc3339;
@@ -30,7 +30,7 @@ pub(in crate::cli) fn run(hub: &HubContext, args: &EventsArgs) -> CommandResult 
         .with("limit", args.limit);
     hub.run(if args.wait {
         call.with("action", "wait")
-            .with("timeout_seconds", args.timeout.as_secs().max(1))
+            .with("timeout_seconds", wait_seconds("--timeout", args.timeout)?)
     } else {
         call
     })
@@ -53,6 +53,13 @@ fn events(hub: &HubContext, result: &Value) -> CommandResult {
             shown(hub, &event["subject"]),
             shown(hub, &event["data"]).dimmed(),
         ))?;
+    }
+    if result["events"].as_array().is_none_or(Vec::is_empty) {
+        print::line("no such events")?;
+    }
+    if result["truncated"] == true {
+        let next = shown(hub, &result["next"]);
+        print::line(&format!("there are more; continue with `--after {next}`"))?;
     }
     print_questions(hub, &result["questions"])?;
     Ok(status_of(result))

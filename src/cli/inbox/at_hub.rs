@@ -33,6 +33,10 @@ fn inbox(hub: &HubContext, result: &Value) -> CommandResult {
         let resource = shown(hub, &granted["resource"]);
         print::line(&format!("{resource} is yours now"))?;
     }
+    for task in list("tasks") {
+        let (id, title) = (shown(hub, &task["task_id"]), shown(hub, &task["title"]));
+        print::line(&format!("{id}  a task for you: {title}"))?;
+    }
     let unread = result["messages_unread"].as_u64().unwrap_or(0);
     if unread > 0 {
         print::line(&format!(
@@ -40,7 +44,7 @@ fn inbox(hub: &HubContext, result: &Value) -> CommandResult {
         ))?;
     }
     if unread == 0
-        && ["questions", "answers", "claims_granted"]
+        && ["questions", "answers", "claims_granted", "tasks"]
             .iter()
             .all(|it| list(it).is_empty())
     {
