@@ -149,7 +149,6 @@ fn assert_no_trace(lab: &Lab, api: &ScriptedApi, terminal: &Terminal) {
     }
 }
 
-// Requirement: Beyond 19
 /// Prints how long the call of the asker waited.
 fn report_wait(asking: &ScriptedApi) {
     let requests = own_requests(asking);
@@ -164,6 +163,7 @@ fn report_wait(asking: &ScriptedApi) {
     ));
 }
 
+// Requirement: Beyond 19
 #[test]
 fn busy_session_is_answered_for_by_its_fork() {
     let Some((lab, mesh)) = install_with_mod("CLAUDE_MESH_FORK=busy\n") else {
