@@ -2,12 +2,9 @@
 //! its model its name, the other sessions and what is pending.
 use super::call::HookCall;
 use crate::claude_code::{HookEvent, HookOutput};
-use crate::mesh::{Inbox, PeerScope, SessionHandle};
-use crate::model::{Activity, Error, PeerKind};
+use crate::mesh::{Inbox, OthersHere, SessionHandle};
+use crate::model::Error;
 use crate::platform::isolation::MeshAddress;
-
-/// At most this many other sessions are named.
-const NAMED_PEERS_MAX: usize = 12;
 
 /// Registers the session and returns the text for its model. A headless run that other sessions cannot ask is ignored.
 pub fn session_start(call: &HookCall) -> Result<Option<HookOutput>, Error> {
@@ -24,12 +21,7 @@ pub fn session_start(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     let mut mesh = call.open(&project)?;
     let request = call.join_request(process, project.clone(), session.clone());
     let me = call.register(&mut mesh, request)?;
-    let others: Vec<_> = mesh
-        .peers(Some(&me), PeerScope::Mesh, false)?
-        .into_iter()
-        .filter(|view| view.peer.id != me.peer && view.peer.kind == PeerKind::Session)
-        .map(|view| (view.peer.name.to_string(), view.activity))
-        .collect();
+    let others = mesh.others_here(&me)?;
     let inbox = mesh.inbox(&me)?;
     let unread = mesh.unread(&me)?;
     let memories = if call.lists_tool_set("memory") {
@@ -77,8 +69,8 @@ pub(crate) fn text_before_hub(url: &str) -> String {
 /// What the text at the start of a session says.
 pub(crate) struct StartText<'a> {
     pub(crate) me: &'a SessionHandle,
-    /// The names of the other sessions and what they do.
-    pub(crate) others: &'a [(String, Activity)],
+    /// The other sessions.
+    pub(crate) others: &'a OthersHere,
     pub(crate) inbox: &'a Inbox,
     pub(crate) unread: u32,
     pub(crate) memories: u32,
@@ -96,20 +88,16 @@ impl StartText<'_> {
     }
 }
 
-fn introduction(me: &SessionHandle, others: &[(String, Activity)]) -> String {
-    let here: Vec<String> = others
-        .iter()
-        .take(NAMED_PEERS_MAX)
+fn introduction(me: &SessionHandle, others: &OthersHere) -> String {
+    let named = others.named.iter();
+    let named: Vec<String> = named
         .map(|(name, activity)| format!("{name} ({})", activity.as_str()))
         .collect();
-    let here = match others.len() {
-        0 => "Nobody else is here now.".to_owned(),
-        1..=NAMED_PEERS_MAX => format!("Here now: {}.", here.join(", ")),
-        all => format!(
-            "Here now: {} and {} more.",
-            here.join(", "),
-            all - NAMED_PEERS_MAX
-        ),
+    let named = named.join(", ");
+    let here = match (others.count(), others.more) {
+        (0, _) => "Nobody else is here now.".to_owned(),
+        (_, 0) => format!("Here now: {named}."),
+        (_, more) => format!("Here now: {named} and {more} more."),
     };
     format!(
         "claude-mesh: you are \"{}\" among the Claude Code sessions of this mesh. {here}",

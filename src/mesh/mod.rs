@@ -91,6 +91,7 @@ pub use peer::describe::PeerDescription;
 pub use peer::directory::{PeerScope, PeerView};
 pub use peer::expertise::RankedPeer;
 pub use peer::join_request::JoinRequest;
+pub use peer::others_here::OthersHere;
 pub use question::answer::{Reply, ReplyOutcome};
 pub use question::ask::{AskOutcome, AskedQuestion, IfOffline, QuestionDraft};
 pub use question::inbox::{ForkNote, Inbox, LateAnswer, PendingQuestion};

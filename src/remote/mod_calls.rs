@@ -21,7 +21,7 @@ pub(super) fn report(link: &Link) -> Value {
         .map(|client| guard_socket_path(&link.settings.mesh_home, client));
     json!({
         "you": me.map(|me| me.name),
-        "here": link.start().others.len(),
+        "here": link.start().others.count(),
         "waiting": inbox.map_or(0, |inbox| inbox.questions.len()),
         "questions": [],
         "takes_line": false,

@@ -7,17 +7,19 @@ use crate::platform::id::{PeerId, SessionId};
 use crate::platform::process::ProcessKey;
 
 impl Tx<'_> {
-    /// Sets until when a session of another host is served, in wall milliseconds. It is never shortened.
-    pub(crate) fn renew_session_lease(
+    /// Sets until when these sessions of other hosts are served, in wall milliseconds. It is never shortened.
+    pub(crate) fn renew_session_leases(
         &self,
-        session: SessionId,
+        sessions: &[SessionId],
         lease_until_ms: i64,
     ) -> engine::Result<()> {
+        let sessions = serde_json::to_string(sessions).expect("ids can be written as JSON");
         self.sql
             .prepare_cached(
-                "UPDATE session SET lease_until_ms = max(coalesce(lease_until_ms, 0), ?2), last_seen_at_ms = ?3 WHERE id = ?1 AND ended_at_ms IS NULL",
+                "UPDATE session SET lease_until_ms = max(coalesce(lease_until_ms, 0), ?2), last_seen_at_ms = ?3
+                 WHERE id IN (SELECT value FROM json_each(?1)) AND ended_at_ms IS NULL",
             )?
-            .run(params![session, lease_until_ms, self.now.wall_ms])
+            .run(params![sessions, lease_until_ms, self.now.wall_ms])
     }
 
     /// Returns until when the last lease of a session goes on that has not ended, in wall milliseconds; `None` if there is none.

@@ -11,6 +11,7 @@ pub(in crate::mesh) mod find_or_create_peer;
 pub(in crate::mesh) mod git_state;
 pub(in crate::mesh) mod join_request;
 pub(in crate::mesh) mod naming;
+pub(in crate::mesh) mod others_here;
 pub(in crate::mesh) mod person;
 pub(in crate::mesh) mod register;
 pub(in crate::mesh) mod set_throttle;

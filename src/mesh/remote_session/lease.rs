@@ -32,7 +32,7 @@ impl Mesh {
             let lease_until_ms = write.tx.now.wall_ms + SESSION_LEASE_MS;
             write
                 .tx
-                .renew_session_lease(handle.session, lease_until_ms)?;
+                .renew_session_leases(&[handle.session], lease_until_ms)?;
             let process = write.host.own.process;
             write
                 .tx
@@ -51,10 +51,7 @@ impl Mesh {
         }
         self.write(|write| {
             let lease_until_ms = write.tx.now.wall_ms + SESSION_LEASE_MS;
-            for session in sessions {
-                write.tx.renew_session_lease(*session, lease_until_ms)?;
-            }
-            Ok(())
+            Ok(write.tx.renew_session_leases(sessions, lease_until_ms)?)
         })
     }
 

@@ -5,12 +5,12 @@ use crate::mesh::claim::list::is_held_by_other;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::message::list::{UnmentionedMail, unmentioned_mail};
-use crate::mesh::peer::directory::PeerScope;
+use crate::mesh::peer::others_here::OthersHere;
 use crate::mesh::question::inbox::{Inbox, inbox};
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::throttle::{PAUSED_UNTIL_KEY, throttle_of};
 use crate::model::throttle::Throttle;
-use crate::model::{Activity, PeerKind, Refusal, Result};
+use crate::model::{Refusal, Result};
 use crate::store::{Claim, Session};
 
 /// The state of a session in its mesh, at one time.
@@ -51,8 +51,9 @@ pub struct SnapshotClock {
 /// What the text at the start of a session says about the mesh.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartFacts {
-    /// The names of the other sessions and what they do.
-    pub others: Vec<(String, Activity)>,
+    /// The other sessions.
+    #[serde(flatten)]
+    pub others: OthersHere,
     /// How many memories are stored for the project.
     pub memories: u32,
 }
@@ -107,15 +108,9 @@ impl Mesh {
         me: &SessionHandle,
         project: &crate::platform::project::Project,
     ) -> Result<StartFacts> {
-        let views = self.peers(Some(me), PeerScope::Mesh, false)?;
-        let others = views
-            .into_iter()
-            .filter(|view| view.peer.id != me.peer && view.peer.kind == PeerKind::Session)
-            .map(|view| (view.peer.name.to_string(), view.activity))
-            .collect();
         let scope = self.project_memory_scope(project)?;
         Ok(StartFacts {
-            others,
+            others: self.others_here(me)?,
             memories: self.count_memories(&scope)?,
         })
     }
