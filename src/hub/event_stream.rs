@@ -356,7 +356,7 @@ impl Listener {
 
     async fn is_key_valid(&self) -> bool {
         let id = self.key.id;
-        let valid = self.key_mesh.with_mesh(|mesh| mesh.is_key_valid(id)).await;
+        let valid = self.key_mesh.is_key_valid(id).await;
         valid.unwrap_or(false)
     }
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::mesh::{Mesh, SessionHandle};
 use crate::model::Result;
 use crate::model::access_key::{AccessKey, KeyProblem};
-use crate::platform::id::SessionId;
+use crate::platform::id::{KeyId, SessionId};
 use crate::store::ChangeMark;
 
 /// How many keys, and how many sessions, are remembered. Others are read at each request.
@@ -24,6 +24,8 @@ pub(super) struct KnownState {
     read_at_monotonic_ms: i64,
     /// By the hash of their text.
     keys: HashMap<[u8; 32], AccessKey>,
+    /// Keys of open streams, by their ids; `None` if there is none with that id.
+    keys_by_id: HashMap<KeyId, Option<AccessKey>>,
     sessions: HashMap<SessionId, SessionHandle>,
 }
 
@@ -53,6 +55,20 @@ impl KnownState {
             }
             key
         }))
+    }
+
+    /// Returns whether the key with that id is valid still.
+    pub(super) fn is_key_valid(&mut self, mesh: &mut Mesh, id: KeyId) -> Result<bool> {
+        self.forget_if_changed(mesh)?;
+        if !self.keys_by_id.contains_key(&id) {
+            let key = mesh.find_key(id)?;
+            if self.keys_by_id.len() >= ENTRIES_MAX {
+                self.keys_by_id.clear();
+            }
+            self.keys_by_id.insert(id, key);
+        }
+        let key = self.keys_by_id.get(&id).and_then(Option::as_ref);
+        Ok(key.is_some_and(|key| key.problem(mesh.now().wall_ms).is_none()))
     }
 
     /// Forgets what may have changed: after a commit of another program to a file, and after one of this program that changes

@@ -110,7 +110,7 @@ pub use remote_session::lease::GitState;
 #[cfg(feature = "hub")]
 pub use remote_session::once::EarlierCall;
 #[cfg(feature = "hub")]
-pub use remote_session::snapshot::{SessionSnapshot, SnapshotClock, StartFacts};
+pub use remote_session::snapshot::{SessionLook, SessionSnapshot, SnapshotClock, StartFacts};
 #[cfg(feature = "hub")]
 pub use remote_session::verb::{DeliveredItems, SessionVerb};
 pub use session::SessionHandle;

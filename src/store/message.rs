@@ -388,16 +388,13 @@ impl Tx<'_> {
 
     /// Returns whether any message was posted since messages were last mentioned to this peer.
     fn has_posts_since_mention(&self, peer: PeerId) -> engine::Result<bool> {
-        let Some(last) = self.meta(LAST_MESSAGE_KEY)? else {
-            return Ok(false);
-        };
         self.sql
             .prepare_cached(
-                "SELECT max(id, mail_read, mail_mentioned) < ?2 FROM peer WHERE id = ?1",
+                "SELECT max(p.id, p.mail_read, p.mail_mentioned) < m.value AS has_posts FROM meta m JOIN peer p ON p.id = ?1 WHERE m.key = ?2",
             )?
-            .query_row(params![peer, last], |row| row.get(0))
+            .query_row(params![peer, LAST_MESSAGE_KEY], |row| row.get(0))
             .optional()
-            .map(|since| since == Some(true))
+            .map(|has_posts| has_posts == Some(true))
     }
 
     fn has_unmentioned(&self, peer: PeerId) -> engine::Result<bool> {

@@ -188,6 +188,19 @@ impl Tx<'_> {
         self.peers_where(WITH_LIVE_SESSION, [])
     }
 
+    /// Returns the first peers by name that are sessions, no persons or runs, and have a live one.
+    pub(crate) fn session_peers_here(&self, limit: usize) -> engine::Result<Vec<Peer>> {
+        let condition = format!("kind = 'session' AND {WITH_LIVE_SESSION} LIMIT ?1");
+        self.peers_where(&condition, [i64::try_from(limit).unwrap_or(i64::MAX)])
+    }
+
+    /// Returns the number of all those peers.
+    pub(crate) fn count_session_peers_here(&self) -> engine::Result<usize> {
+        let sql = "SELECT count(*) FROM peer WHERE kind = 'session' AND id IN (SELECT peer_id FROM session WHERE ended_at_ms IS NULL)";
+        let count = self.sql.query_row(sql, [], |row| row.get::<_, i64>(0))?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
     /// Returns the runs with a live session. Nobody can ask them.
     pub(crate) fn live_runs(&self) -> engine::Result<Vec<Peer>> {
         self.peers_where(&format!("kind = 'run' AND {WITH_LIVE_SESSION}"), [])

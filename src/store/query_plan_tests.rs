@@ -258,6 +258,8 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
         .map(drop)
     }),
     ("sessions", &|tx| {
+        tx.leased_sessions_of_host("laptop")?;
+        tx.renew_session_leases(&[session()], 1)?;
         let (host, boot, pid_namespace) = ("h".to_owned(), "b".to_owned(), "n".to_owned());
         tx.find_live_session_of_process(&ProcessLocation {
             host,
@@ -270,6 +272,8 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
         tx.live_sessions()?;
         tx.newest_wait(session())?;
         tx.peers_with_live_session()?;
+        tx.session_peers_here(1)?;
+        tx.count_session_peers_here()?;
         tx.live_runs()?;
         tx.addressable_peers().map(drop)
     }),

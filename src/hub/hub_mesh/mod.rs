@@ -15,7 +15,7 @@ use crate::hub::mesh_pool::{MeshPool, MeshSource};
 use crate::mesh::{JoinRequest, Mesh, SessionHandle};
 use crate::model::access_key::{AccessKey, KeyProblem};
 use crate::model::{PeerKind, Refusal, Result};
-use crate::platform::id::{SessionId, WaitId};
+use crate::platform::id::{KeyId, SessionId, WaitId};
 use crate::platform::isolation::MeshLocation;
 use crate::platform::{Clock, Moment, Settings, process};
 use crate::tools::{self, CallContext};
@@ -27,6 +27,14 @@ const UNREGISTER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 /// The pause before what failed in the maintenance is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
+/// The sessions of a mesh at this hub.
+#[derive(Default)]
+struct Sessions {
+    by_speaker: HashMap<Speaker, Arc<HubSession>>,
+    /// Those that are registered.
+    by_id: HashMap<SessionId, Arc<HubSession>>,
+}
+
 /// One open mesh with the sessions of its callers.
 pub(super) struct HubMesh {
     pub(super) location: MeshLocation,
@@ -34,7 +42,7 @@ pub(super) struct HubMesh {
     clock: Arc<dyn Clock>,
     started: Moment,
     pool: MeshPool,
-    sessions: Mutex<HashMap<Speaker, Arc<HubSession>>>,
+    sessions: Mutex<Sessions>,
     listener: MeshListener,
     next_instance: AtomicU32,
     known_state: Mutex<KnownState>,
@@ -124,16 +132,21 @@ impl HubMesh {
         &self,
         text: &str,
     ) -> Result<std::result::Result<AccessKey, KeyProblem>> {
-        let session_of = |key: &AccessKey| self.sessions().get(&Speaker::of(key)?)?.id();
+        let session_of = |key: &AccessKey| self.sessions().by_speaker.get(&Speaker::of(key)?)?.id();
         self.with_mesh(|mesh| self.known_state().verify_key(mesh, text, session_of))
+            .await
+    }
+
+    /// Returns whether the key with that id is valid still.
+    pub(super) async fn is_key_valid(&self, id: KeyId) -> Result<bool> {
+        self.with_mesh(|mesh| self.known_state().is_key_valid(mesh, id))
             .await
     }
 
     /// Returns the session of a speaker, with the project of its peer, else that of `folder`. It registers with its first
     /// call.
     pub(super) async fn session(&self, speaker: &Speaker, folder: &str) -> Result<CallerSession> {
-        let known = self.sessions().get(speaker).cloned();
-        let session = match known {
+        let session = match self.find_session(speaker) {
             Some(session) => session,
             None => self.add_session(speaker).await?,
         };
@@ -141,6 +154,10 @@ impl HubMesh {
         session.touch(&self.now());
         let project = session.project(folder, &self.settings)?;
         Ok(CallerSession { session, project })
+    }
+
+    fn find_session(&self, speaker: &Speaker) -> Option<Arc<HubSession>> {
+        self.sessions().by_speaker.get(speaker).cloned()
     }
 
     async fn add_session(&self, speaker: &Speaker) -> Result<Arc<HubSession>> {
@@ -154,7 +171,10 @@ impl HubMesh {
         // Another request of the speaker may have been faster.
         let mut sessions = self.sessions();
         Ok(Arc::clone(
-            sessions.entry(speaker.clone()).or_insert(session),
+            sessions
+                .by_speaker
+                .entry(speaker.clone())
+                .or_insert(session),
         ))
     }
 
@@ -175,7 +195,7 @@ impl HubMesh {
         session.touch(&self.now());
         self.with_mesh(|mesh| {
             if registers {
-                self.register(mesh, session)?;
+                self.register(mesh, &session.session)?;
             }
             let me = session.handle()?;
             operation(CallContext {
@@ -194,7 +214,7 @@ impl HubMesh {
     }
 
     /// Registers a session unless it is registered: the first call, the file was replaced, or the session was ended.
-    fn register(&self, mesh: &mut Mesh, session: &HubSession) -> Result<()> {
+    fn register(&self, mesh: &mut Mesh, session: &Arc<HubSession>) -> Result<()> {
         if session.has_left() {
             return Err(Refusal::conflict("its program has ended the session").into());
         }
@@ -213,8 +233,20 @@ impl HubMesh {
         if self.pool.is_on_server() {
             mesh.renew_leases(&[handle.session])?;
         }
-        self.listener.add(handle.session)?;
+        self.begin_session(mesh, session, handle)
+    }
+
+    /// Records the registration of a session, and wakes it from now on.
+    fn begin_session(
+        &self,
+        mesh: &Mesh,
+        session: &Arc<HubSession>,
+        handle: SessionHandle,
+    ) -> Result<()> {
+        let id = handle.session;
+        self.listener.add(id)?;
         session.set_handle(handle, mesh.doorbells())?;
+        self.sessions().by_id.insert(id, Arc::clone(session));
         self.changed.notify_one();
         Ok(())
     }
@@ -271,7 +303,7 @@ impl HubMesh {
     /// Ends the sessions whose lease has ended. Returns the time until it is to be called again, `None` if there is no
     /// session. One that cannot be ended now, because the disk is full for example, is tried again.
     async fn end_expired_sessions(&self) -> Option<Duration> {
-        let sessions: Vec<Arc<HubSession>> = self.sessions().values().cloned().collect();
+        let sessions: Vec<Arc<HubSession>> = self.sessions().by_speaker.values().cloned().collect();
         let mut next: Option<Duration> = None;
         for session in sessions {
             let left = match session.lease_left(&self.now()) {
@@ -312,9 +344,9 @@ impl HubMesh {
     /// Removes a session from those of the hub, unless another one of its speaker has taken its place.
     fn remove(&self, session: &HubSession) {
         let mut sessions = self.sessions();
-        let found = sessions.get(session.speaker());
+        let found = sessions.by_speaker.get(session.speaker());
         if found.is_some_and(|found| std::ptr::eq(&raw const **found, session)) {
-            sessions.remove(session.speaker());
+            sessions.by_speaker.remove(session.speaker());
         }
     }
 
@@ -344,6 +376,7 @@ impl HubMesh {
     pub(super) fn unregister_all(&self, reason: &str) {
         let sessions: Vec<_> = self
             .sessions()
+            .by_speaker
             .drain()
             .map(|(_, session)| session)
             .filter(|session| session.remote().is_none())
@@ -362,6 +395,7 @@ impl HubMesh {
     fn forget(&self, session: &HubSession) {
         if let Some(handle) = session.take_handle() {
             self.listener.remove(handle.session);
+            self.sessions().by_id.remove(&handle.session);
         }
     }
 
@@ -377,17 +411,16 @@ impl HubMesh {
 
     /// Wakes the calls of a session that is to look; of all sessions if it is not known which. Returns whether there is one.
     fn signal(&self, session: Option<SessionId>) -> bool {
-        let mut found = false;
-        for candidate in self.sessions().values() {
-            if session.is_none() || candidate.id() == session {
-                candidate.signal();
-                found = true;
-            }
-        }
-        found
+        let sessions = self.sessions();
+        let Some(session) = session else {
+            sessions.by_id.values().for_each(|session| session.signal());
+            return !sessions.by_id.is_empty();
+        };
+        let found = sessions.by_id.get(&session);
+        found.inspect(|session| session.signal()).is_some()
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<Speaker, Arc<HubSession>>> {
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -23,8 +23,12 @@ impl HubMesh {
         let location = client.request.other_host.clone();
         let location = location.expect("the request comes from another host");
         let speaker = Speaker::OtherHost(location);
-        self.sessions()
-            .retain(|at, session| *at != speaker || !session.has_left());
+        if let Some(earlier) = self
+            .find_session(&speaker)
+            .filter(|earlier| earlier.has_left())
+        {
+            self.remove(&earlier);
+        }
         let session = self.add_session(&speaker).await?;
         let client = Arc::new(client);
         session.set_remote(Arc::clone(&client));
@@ -38,9 +42,7 @@ impl HubMesh {
             {
                 self.forget(&session);
             }
-            self.listener.add(handle.session)?;
-            session.set_handle(handle.clone(), mesh.doorbells())?;
-            self.changed.notify_one();
+            self.begin_session(mesh, &session, handle.clone())?;
             let start = mesh.start_facts(&handle, &client.project)?;
             Ok(RemoteJoined { start, ..joined })
         })
@@ -50,7 +52,7 @@ impl HubMesh {
     /// Returns the session on another host with that id, of that host.
     pub(in crate::hub) fn find_remote(&self, id: SessionId, host: &str) -> Option<CallerSession> {
         let sessions = self.sessions();
-        let session = sessions.values().find(|session| session.id() == Some(id))?;
+        let session = sessions.by_id.get(&id)?;
         let client = session.remote()?;
         if !matches!(session.speaker(), Speaker::OtherHost(at) if at.host == host) {
             return None;
@@ -67,7 +69,7 @@ impl HubMesh {
     /// again, `None` if there is no such session.
     pub(super) async fn renew_leases(&self) -> Option<Duration> {
         let (mut served, mut any) = (Vec::new(), false);
-        for session in self.sessions().values() {
+        for session in self.sessions().by_speaker.values() {
             if session.remote().is_some() || self.pool.is_on_server() {
                 any = true;
                 served.extend(session.id().filter(|_| session.is_served(&self.now())));
@@ -86,7 +88,7 @@ impl HubMesh {
             .is_err()
         {
             // Their programs do not get through either: time stands still for all sessions.
-            for session in self.sessions().values() {
+            for session in self.sessions().by_speaker.values() {
                 session.touch(&self.now());
             }
             return Some(RENEWAL_RETRY);

@@ -17,7 +17,8 @@ use crate::hub::api_error::ApiError;
 use crate::hub::host_caller::HostCaller;
 use crate::hub::hub_session::CallerSession;
 use crate::mesh::{
-    InboxSocketState, Mesh, SessionHandle, SnapshotClock, WaitingHookAction, WakeAction,
+    InboxSocketState, Mesh, SessionHandle, SessionLook, SnapshotClock, WaitingHookAction,
+    WakeAction,
 };
 use crate::model::throttle::PersonAlert;
 use crate::model::{Refusal, Result};
@@ -25,6 +26,11 @@ use crate::platform::id::SessionId;
 
 /// The time between two comments while nothing changes.
 const COMMENT_INTERVAL: Duration = Duration::from_secs(10);
+/// The longest time between two looks at a session for which something is pending, or on whose host others have claims: both
+/// may end by time alone.
+const RECHECK_INTERVAL_MAX: Duration = Duration::from_secs(10);
+/// The same for any other session: only a lost signal could make it wait.
+const CALM_RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 /// The shortest time between two looks without a signal.
 const RECHECK_INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// How long the end of a call is left to what follows: most often another call, and each look at the session takes the time of
@@ -69,8 +75,10 @@ struct Listener {
     sent: Option<([u8; 32], u64)>,
     /// Why its person was last said to be needed.
     alert: Option<PersonAlert>,
-    /// When the wake and the claim queues of the session are looked at again, without a signal.
+    /// When the session is looked at again, without a signal.
     recheck_at: Instant,
+    /// When a comment is due.
+    comment_at: Instant,
     /// Until when a change is left to a waiting call.
     grace_ends: Option<Instant>,
     frames: VecDeque<Bytes>,
@@ -91,7 +99,8 @@ impl Listener {
             signals,
             sent: None,
             alert: None,
-            recheck_at: Instant::now() + COMMENT_INTERVAL,
+            recheck_at: Instant::now() + RECHECK_INTERVAL_MAX,
+            comment_at: Instant::now() + COMMENT_INTERVAL,
             grace_ends: None,
             frames: VecDeque::new(),
         }
@@ -101,9 +110,11 @@ impl Listener {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(frame) = self.frames.pop_front() {
+                self.comment_at = Instant::now() + COMMENT_INTERVAL;
                 return Some(frame);
             }
-            let until = self.grace_ends.unwrap_or(self.recheck_at);
+            let recheck_at = self.grace_ends.unwrap_or(self.recheck_at);
+            let until = recheck_at.min(self.comment_at);
             let is_quiet = tokio::select! {
                 changed = self.signals.changed() => {
                     changed.ok()?;
@@ -123,11 +134,16 @@ impl Listener {
             if !self.session.is_newest_stream(self.number) {
                 return None;
             }
-            if self.push_changes(is_quiet).await.is_err() {
+            let is_valid = self.host.mesh().is_key_valid(self.host.key().id).await;
+            if !is_valid.unwrap_or(true) {
+                return None;
+            }
+            let is_look_due = !is_quiet || recheck_at <= Instant::now();
+            if is_look_due && self.push_changes(is_quiet).await.is_err() {
                 self.host.mesh().forget_if_ended(&self.session).await;
                 return None;
             }
-            if is_quiet && self.frames.is_empty() {
+            if self.frames.is_empty() && self.comment_at <= Instant::now() {
                 self.frames.push_back(":\n\n".into());
             }
         }
@@ -143,13 +159,22 @@ impl Listener {
         } else {
             self.grace_ends = None;
         }
-        if !is_left_to_call || self.sent_calls() != Some(self.session.finished_calls()) {
-            self.push_snapshot().await?;
+        if is_left_to_call && self.sent_calls() == Some(self.session.finished_calls()) {
+            return Ok(());
         }
+        let look = self.push_snapshot().await?;
         if is_left_to_call {
             return Ok(());
         }
-        self.push_wake().await
+        let until_recheck = if !look.is_calm || self.alert.is_some() {
+            self.push_wake().await?
+        } else if look.changes_by_time {
+            RECHECK_INTERVAL_MAX
+        } else {
+            CALM_RECHECK_INTERVAL
+        };
+        self.recheck_at = Instant::now() + until_recheck;
+        Ok(())
     }
 
     /// Returns how many calls the snapshot includes that was sent last.
@@ -157,23 +182,25 @@ impl Listener {
         self.sent.as_ref().map(|(_, calls)| *calls)
     }
 
-    async fn push_snapshot(&mut self) -> Result<()> {
+    /// Sends the state of the session unless that was the last that was sent. Returns what the look at it found.
+    async fn push_snapshot(&mut self) -> Result<Look> {
         let mesh = self.host.mesh();
         let calls = self.session.finished_calls();
-        let (key, id) = (self.host.key().id, self.id);
-        let snapshot = mesh.in_session(&self.session, true, |call| {
-            if call.me.session != id {
+        let (session, id) = (&self.session, self.id);
+        let look = mesh.in_session(session, false, |call| {
+            if call.me.session != id || session.has_left() {
                 return Err(Refusal::conflict("the stream is of an earlier session").into());
             }
-            // A busy stream has no pause in which its key could be looked up.
-            if !call.mesh.is_key_valid(key)? {
-                return Err(
-                    Refusal::conflict("the key of the stream is not valid any more").into(),
-                );
-            }
-            call.mesh.session_snapshot(&call.me)
+            let look = call.mesh.look_at_session(&call.me)?;
+            // A waiting hook that has begun or ended is known by its lock from here on.
+            session.set_handle(look.snapshot.me.clone(), call.mesh.doorbells())?;
+            Ok(look)
         });
-        let snapshot = snapshot.await?;
+        let SessionLook { snapshot, is_calm } = look.await?;
+        let look = Look {
+            is_calm,
+            changes_by_time: !snapshot.inbox.is_empty() || !snapshot.claims.is_empty(),
+        };
         let snapshot = serde_json::to_string(&snapshot).expect("a snapshot can be written as JSON");
         let current = (Sha256::digest(&snapshot).into(), calls);
         if self.sent != Some(current) {
@@ -188,17 +215,17 @@ impl Listener {
             self.push_frame("snapshot", &data);
             self.sent = Some(current);
         }
-        Ok(())
+        Ok(look)
     }
 
-    /// Looks whether the session is to be woken.
-    async fn push_wake(&mut self) -> Result<()> {
+    /// Looks whether the session is to be woken. Returns after which time to look again.
+    async fn push_wake(&mut self) -> Result<Duration> {
         let mesh = self.host.mesh();
         let socket = self.session.inbox_socket_state(&mesh.now());
         let has_waiting_hook = self.session.has_waiting_hook();
         let reported = self.alert;
         let mut due = mesh
-            .in_session(&self.session, true, |call| {
+            .in_session(&self.session, false, |call| {
                 DueWakes::of(call.mesh, &call.me, (&socket, has_waiting_hook), reported)
             })
             .await?;
@@ -230,12 +257,10 @@ impl Listener {
         if self.alert.is_some() && !due.still_needs_person {
             self.set_alert(None);
         }
-        let pause = after_ms.map_or(COMMENT_INTERVAL, |ms| {
+        Ok(after_ms.map_or(RECHECK_INTERVAL_MAX, |ms| {
             let pause = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-            pause.clamp(RECHECK_INTERVAL_MIN, COMMENT_INTERVAL)
-        });
-        self.recheck_at = Instant::now() + pause;
-        Ok(())
+            pause.clamp(RECHECK_INTERVAL_MIN, RECHECK_INTERVAL_MAX)
+        }))
     }
 
     /// Says why the person of the session is needed, or that nobody is any more.
@@ -249,6 +274,14 @@ impl Listener {
         let frame = format!("event: {event}\ndata: {data}\n\n");
         self.frames.push_back(frame.into());
     }
+}
+
+/// What a look at a session has found besides its state.
+struct Look {
+    /// Whether nothing can wake it.
+    is_calm: bool,
+    /// Whether its state may change although nothing happens in the mesh.
+    changes_by_time: bool,
 }
 
 /// How a session is to be woken now.

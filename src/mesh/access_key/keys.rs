@@ -75,12 +75,9 @@ impl Mesh {
         })
     }
 
-    /// Returns whether the key with that id is valid still.
-    pub fn is_key_valid(&mut self, id: KeyId) -> Result<bool> {
-        self.read(|read| {
-            let key = read.tx.key(id)?;
-            Ok(key.is_some_and(|key| key.problem(read.tx.now.wall_ms).is_none()))
-        })
+    /// Returns the key with that id, also one that has expired or was revoked.
+    pub fn find_key(&mut self, id: KeyId) -> Result<Option<AccessKey>> {
+        self.read(|read| Ok(read.tx.key(id)?))
     }
 
     /// Records that a key is used now. It writes, so a caller does it at most once a minute for a key.

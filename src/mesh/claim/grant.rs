@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use crate::mesh::context::WriteContext;
 use crate::model::{ClaimMode, EventKind, Result};
+use crate::platform::host_path::host_of;
 use crate::platform::id::PeerId;
 use crate::store::Claim;
 
@@ -21,6 +22,7 @@ pub(in crate::mesh) fn grant_claim(
         &claim.resource,
         &data,
     )?;
+    wake_host_of(write, claim)?;
     Ok(fencing_token)
 }
 
@@ -43,9 +45,10 @@ pub(in crate::mesh) fn release_claim_for_person(
     let mut data = removal_data(claim, "released by a person");
     data["owner"] = json!(claim.peer_name);
     let kind = EventKind::ClaimReleased;
-    Ok(write
+    write
         .tx
-        .append_event(kind, Some(person), &claim.resource, &data)?)
+        .append_event(kind, Some(person), &claim.resource, &data)?;
+    wake_host_of(write, claim)
 }
 
 /// Removes a ticket, unless another call waits for it: then the ticket is transferred to the session of that call.
@@ -76,9 +79,20 @@ pub(in crate::mesh) fn reap_claim(
 fn remove_claim(write: &mut WriteContext, claim: &Claim, kind: EventKind, why: &str) -> Result<()> {
     write.tx.delete_claim(claim.id)?;
     let data = removal_data(claim, why);
-    Ok(write
+    write
         .tx
-        .append_event(kind, Some(claim.peer), &claim.resource, &data)?)
+        .append_event(kind, Some(claim.peer), &claim.resource, &data)?;
+    wake_host_of(write, claim)
+}
+
+/// Wakes the sessions on the host of a file or working tree whose claim has changed: the guard there knows the claims from
+/// what the hub sends to these sessions.
+fn wake_host_of(write: &mut WriteContext, claim: &Claim) -> Result<()> {
+    let path = claim.resource.split_once(':').map(|(_, path)| path);
+    if let Some(host) = path.and_then(host_of) {
+        write.wake(write.tx.leased_sessions_of_host(host)?);
+    }
+    Ok(())
 }
 
 fn removal_data(claim: &Claim, why: &str) -> Value {

@@ -19,6 +19,9 @@ use crate::platform::host_path::host_of;
 use crate::platform::id::PeerId;
 use crate::store::{Claim, Peer, Session, Task};
 
+/// How many peers are read together.
+const EXPECTED_VIEWS: usize = 16;
+
 /// Which peers to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PeerScope {
@@ -76,7 +79,7 @@ impl Mesh {
         let views = self.read_and_wake_unnotified(|read| {
             let own = me.map(|me| read.tx.peer(me.peer)).transpose()?.flatten();
             let mut views = Vec::new();
-            let peers = if include_dead {
+            let mut peers = if include_dead {
                 let mut all = read.tx.addressable_peers()?;
                 all.extend(read.tx.live_runs()?);
                 all
@@ -85,12 +88,13 @@ impl Mesh {
                 add_person_to_notify(read, &mut peers)?;
                 peers
             };
-            for peer in peers {
-                if own
-                    .as_ref()
-                    .is_none_or(|own| is_in_scope(scope, own, &peer))
-                {
-                    views.push(build_view(read, peer)?);
+            if let Some(own) = &own {
+                peers.retain(|peer| is_in_scope(scope, own, peer));
+            }
+            for chunk in peers.chunks(EXPECTED_VIEWS) {
+                expect_views(read, chunk)?;
+                for peer in chunk {
+                    views.push(build_view(read, peer.clone())?);
                 }
             }
             Ok(views)
@@ -147,6 +151,26 @@ fn add_person_to_notify(read: ReadContext, peers: &mut Vec<Peer>) -> Result<()> 
         peers.insert(at, person);
     }
     Ok(())
+}
+
+/// Says what the views of these peers read, first by the peers, then by their sessions.
+fn expect_views(read: ReadContext, peers: &[Peer]) -> Result<()> {
+    read.tx.expect(|tx| {
+        for peer in peers {
+            drop(tx.live_sessions_at(peer.id));
+            drop(tx.aliases(peer.id));
+            drop(tx.count_pending_questions(peer.id));
+            drop(tx.claims_held_by(peer.id));
+            drop(tx.current_task(peer.id));
+        }
+    })?;
+    Ok(read.tx.expect(|tx| {
+        let sessions = peers.iter().map(|peer| read.tx.live_sessions_at(peer.id));
+        for session in sessions.flat_map(std::result::Result::unwrap_or_default) {
+            drop(tx.activity_summary(session.id));
+            drop(tx.fork_totals(Some(session.id)));
+        }
+    })?)
 }
 
 pub(in crate::mesh) fn build_view(read: ReadContext, peer: Peer) -> Result<PeerView> {

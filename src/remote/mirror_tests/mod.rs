@@ -210,7 +210,7 @@ impl Pair {
         match network {
             Network::SnapshotLeaves => {
                 let me = self.hub.me();
-                let snapshot = self.hub.mesh().session_snapshot(&me).unwrap();
+                let snapshot = self.hub.mesh().look_at_session(&me).unwrap().snapshot;
                 // It goes as JSON.
                 let json = serde_json::to_string(&snapshot).unwrap();
                 let snapshot = serde_json::from_str(&json).unwrap();

@@ -61,7 +61,7 @@ pub(super) async fn enter(client: &Client, location: &PostgresLocation) -> Resul
     // Plans do not depend on the values, so that no statement is planned twice.
     let set = format!(
         "SET search_path TO \"{schema}\", pg_temp; SET client_min_messages TO warning;
-         SET default_transaction_isolation TO 'read committed'; SET plan_cache_mode TO force_generic_plan; SET jit TO off"
+         SET default_transaction_isolation TO 'read committed'; SET plan_cache_mode TO force_generic_plan; SET jit TO off; SET enable_seqscan TO off"
     );
     let failed = |error| failure(location, error);
     client.batch_execute(&set).await.map_err(failed)?;

@@ -28,6 +28,8 @@ use super::values::{ReceivedValue, SentValue, references, sent_values};
 const PENDING_MAX: usize = 24;
 /// How many rows of a long result are fetched at once.
 const CHUNK_ROWS: usize = 500;
+/// With more answers than these, a transaction forgets them when it expects further queries: each is searched for.
+const ANSWERED_MAX: usize = 256;
 const MARK_SQL: &str = "UPDATE commit_mark SET commits = commits + 1, wall_ms = ?1";
 /// What a commit is made with that others need not wait for.
 const COMMIT_UNFLUSHED: &str = "SET LOCAL synchronous_commit TO off; COMMIT";
@@ -240,7 +242,11 @@ impl ServedTransaction for PostgresTransaction<'_> {
     fn expect(&self, queries: Vec<ExpectedQuery>) -> Result<()> {
         let queries = self.connection.prepare_expected(&queries)?;
         let rows = self.send(ask_together(&self.connection.client, &queries))?;
-        *self.answered.borrow_mut() = answered(queries, rows);
+        let mut known = self.answered.borrow_mut();
+        if known.len() > ANSWERED_MAX {
+            known.clear();
+        }
+        known.extend(answered(queries, rows));
         Ok(())
     }
 
