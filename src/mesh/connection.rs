@@ -2,6 +2,8 @@
 //! doorbells after its commit.
 //!
 //! The operations themselves are in the modules of the nouns; `open.rs` opens a mesh.
+#[cfg(feature = "postgres")]
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +13,17 @@ use crate::mesh::liveness::{HostView, SESSION_LEASE_MS};
 #[cfg(feature = "hub")]
 use crate::mesh::once_mark::OnceMark;
 use crate::model::Result;
+use crate::platform::id::PeerId;
 use crate::platform::{Clock, Fault, Moment};
 use crate::store::{Store, Tx};
 use crate::wake::Doorbells;
 
 /// How long the extension of leases before a query waits for the write lock.
 const EXTENSION_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// How many names of peers are remembered.
+#[cfg(feature = "postgres")]
+const KNOWN_TARGETS_MAX: usize = 1024;
 
 /// One open mesh.
 pub struct Mesh {
@@ -28,6 +35,9 @@ pub struct Mesh {
     /// What the next transaction records, so that a repeated operation is carried out once.
     #[cfg(feature = "hub")]
     pub(in crate::mesh) once: Option<OnceMark>,
+    /// Peers by the names that addresses gave them before; see [`Mesh::expect_target`].
+    #[cfg(feature = "postgres")]
+    pub(in crate::mesh) known_targets: BTreeMap<String, PeerId>,
     /// Runs at the end of each write operation, in its transaction.
     pub(in crate::mesh) before_commit: fn(&mut WriteContext) -> Result<()>,
 }
@@ -96,6 +106,33 @@ impl Mesh {
     /// Says what the next write reads first, apart from times; see [`Store::expect`].
     pub(in crate::mesh) fn expect(&mut self, reads: impl FnOnce(&Tx)) {
         self.store.expect(self.clock.now(), reads);
+    }
+
+    /// Says that the next write looks an address up, and reads this of the peer that had the name before. It is asked of a
+    /// database server in the same message; if the name means another peer now, the write asks again.
+    pub(in crate::mesh) fn expect_target(&mut self, name: &str, reads: impl FnOnce(&Tx, PeerId)) {
+        #[cfg(feature = "postgres")]
+        let known = self.known_targets.get(name).copied();
+        #[cfg(not(feature = "postgres"))]
+        let known = None;
+        self.expect(|tx| {
+            drop(tx.find_peer_by_name(name));
+            if let Some(peer) = known {
+                reads(tx, peer);
+            }
+        });
+    }
+
+    /// Remembers which peer an address named.
+    #[cfg(feature = "postgres")]
+    pub(in crate::mesh) fn note_target(&mut self, name: &str, peer: PeerId) {
+        if !self.store.is_served() || self.known_targets.get(name) == Some(&peer) {
+            return;
+        }
+        if self.known_targets.len() >= KNOWN_TARGETS_MAX {
+            self.known_targets.clear();
+        }
+        self.known_targets.insert(name.to_owned(), peer);
     }
 
     /// Runs an operation in one transaction, then wakes the sessions that it concerns.

@@ -58,9 +58,12 @@ impl ReadContext<'_> {
         question: QuestionId,
         except: Option<WaitId>,
     ) -> Result<Vec<SessionId>> {
-        let mut sessions = self.tx.sessions_waiting_for_question(question, except)?;
-        sessions.retain(|session| self.is_server_running(*session));
-        Ok(sessions)
+        let mut found = self.tx.leases_waiting_for_question(question, except)?;
+        found.retain(|(session, lease_until_ms)| match lease_until_ms {
+            Some(until_ms) if self.host.by_leases => self.tx.now.wall_ms < *until_ms,
+            _ => self.is_server_running(*session),
+        });
+        Ok(found.into_iter().map(|(session, _)| session).collect())
     }
 
     /// Returns the waits, of one session or of all, whose process has ended without deleting them.

@@ -37,7 +37,7 @@ impl OnceMark {
         if is_repeated {
             return Err(Refusal::CarriedOutBefore.into());
         }
-        Ok(write.tx.last_event_seq()?)
+        Ok(write.tx.last_event_number()?)
     }
 
     /// Reads what [`OnceMark::check`] reads; see [`Tx::expect`].
@@ -50,7 +50,7 @@ impl OnceMark {
                 ..
             } => tx.find_request(caller.id(), idempotency_key).map(drop),
         };
-        let _ = tx.last_event_seq();
+        let _ = tx.last_event_number();
     }
 
     /// Records that the operation is carried out by this transaction.
@@ -66,7 +66,8 @@ impl OnceMark {
                 write
                     .tx
                     .insert_request(key, idempotency_key, request_hash)?;
-                let events = format!("{events_after} {}", write.tx.last_event_seq()?);
+                let events_until = events_after + write.tx.count_own_events();
+                let events = format!("{events_after} {events_until}");
                 write.tx.set_request_events(key, idempotency_key, &events)?;
             }
         }

@@ -76,6 +76,8 @@ impl Mesh {
             faults: options.faults.clone(),
             #[cfg(feature = "hub")]
             once: None,
+            #[cfg(feature = "postgres")]
+            known_targets: std::collections::BTreeMap::new(),
             before_commit: settle_changed_queues,
         }
     }

@@ -208,6 +208,22 @@ impl Tx<'_> {
         Ok(start)
     }
 
+    /// Returns the number of the last entry ever, also if it is not kept any more; the next one has one more.
+    #[cfg(feature = "hub")]
+    pub(crate) fn last_event_number(&self) -> engine::Result<i64> {
+        self.sql
+            .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'event'")?
+            .query_row([], |row| row.get(0))
+            .optional()
+            .map(Option::unwrap_or_default)
+    }
+
+    /// Returns how many entries this transaction has made.
+    #[cfg(feature = "hub")]
+    pub(crate) fn count_own_events(&self) -> i64 {
+        i64::try_from(self.appended_event_types.borrow().len()).unwrap_or(i64::MAX)
+    }
+
     /// Returns the number of the last entry; 0 if there is none.
     pub(crate) fn last_event_seq(&self) -> engine::Result<i64> {
         self.sql

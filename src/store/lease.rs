@@ -22,16 +22,6 @@ impl Tx<'_> {
             .run(params![sessions, lease_until_ms, self.now.wall_ms])
     }
 
-    /// Returns the sessions on another host that have not ended.
-    pub(crate) fn leased_sessions_of_host(&self, host: &str) -> engine::Result<Vec<SessionId>> {
-        self.sql
-            .prepare_cached(
-                "SELECT id FROM session WHERE host = ?1 AND ended_at_ms IS NULL AND lease_until_ms IS NOT NULL",
-            )?
-            .query_map([host], |row| row.get(0))?
-            .collect()
-    }
-
     /// Returns until when the last lease of a session goes on that has not ended, in wall milliseconds; `None` if there is none.
     pub(crate) fn latest_session_lease(&self) -> engine::Result<Option<i64>> {
         self.sql.query_row(

@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::engine::{self, OptionalExtension, Params, Row};
 use super::transaction::Tx;
 use crate::model::{PeerKind, PeerName};
-use crate::platform::id::PeerId;
+use crate::platform::id::{PeerId, QuestionId};
 
 /// A peer: the address that questions go to. It outlives its sessions.
 #[expect(missing_docs, reason = "the other field names say it")]
@@ -147,6 +147,14 @@ impl Tx<'_> {
     /// Returns the peer of an id.
     pub(crate) fn peer(&self, id: PeerId) -> engine::Result<Option<Peer>> {
         self.find_peer_where("id = ?1", [id])
+    }
+
+    /// Returns the peer that has asked a question.
+    pub(crate) fn asker_of(&self, question: QuestionId) -> engine::Result<Option<Peer>> {
+        self.find_peer_where(
+            "id = (SELECT asker_peer FROM question WHERE id = ?1)",
+            [question],
+        )
     }
 
     /// Returns the peer of a name or of an earlier name.

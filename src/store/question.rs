@@ -195,11 +195,16 @@ impl Tx<'_> {
     ) -> engine::Result<Option<QuestionId>> {
         self.sql
             .prepare_cached(
-                "SELECT id FROM question WHERE asker_peer = ?1 AND target_peer = ?2 AND state = 'open' AND expires_at_ms > ?5
-                 AND question = ?3 AND context IS NOT DISTINCT FROM ?4 LIMIT 1",
+                // The time is not in the condition, so that a server can be asked before its time is known.
+                "SELECT id, expires_at_ms FROM question WHERE asker_peer = ?1 AND target_peer = ?2 AND state = 'open'
+                 AND question = ?3 AND context IS NOT DISTINCT FROM ?4 ORDER BY expires_at_ms DESC LIMIT 1",
             )?
-            .query_row(params![new.asker, new.target, new.question, new.context, self.now.wall_ms], |row| row.get(0))
+            .query_row(params![new.asker, new.target, new.question, new.context], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
             .optional()
+            .map(|found| found.filter(|(_, expires_at_ms): &(_, i64)| *expires_at_ms > self.now.wall_ms))
+            .map(|found| found.map(|(id, _)| id))
     }
 
     /// Returns whether a peer has an open question.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::{self, OptionalExtension, Params, Row};
 use super::transaction::Tx;
-use crate::platform::id::{PeerId, SessionId};
+use crate::platform::id::{PeerId, QuestionId, SessionId};
 use crate::platform::process::ProcessKey;
 
 /// Identifies a process on a machine: enough to look it up, or to know that this is not possible from here.
@@ -197,6 +197,27 @@ impl Tx<'_> {
             "peer_id = ?1 AND ended_at_ms IS NULL ORDER BY id DESC",
             [peer],
         )
+    }
+
+    /// Returns the sessions of the peer that has asked a question that have not ended.
+    pub(crate) fn live_sessions_of_asker(
+        &self,
+        question: QuestionId,
+    ) -> engine::Result<Vec<Session>> {
+        self.sessions_where(
+            "peer_id = (SELECT asker_peer FROM question WHERE id = ?1) AND ended_at_ms IS NULL ORDER BY id DESC",
+            [question],
+        )
+    }
+
+    /// Returns the sessions on another host that have not ended.
+    pub(crate) fn leased_sessions_of_host(&self, host: &str) -> engine::Result<Vec<SessionId>> {
+        self.sql
+            .prepare_cached(
+                "SELECT id FROM session WHERE host = ?1 AND ended_at_ms IS NULL AND lease_until_ms IS NOT NULL",
+            )?
+            .query_map([host], |row| row.get(0))?
+            .collect()
     }
 
     /// Returns all sessions that have not ended.

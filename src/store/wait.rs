@@ -139,13 +139,28 @@ impl Tx<'_> {
         question: QuestionId,
         except: Option<WaitId>,
     ) -> engine::Result<Vec<SessionId>> {
+        let found = self.leases_waiting_for_question(question, except)?;
+        Ok(found.into_iter().map(|(session, _)| session).collect())
+    }
+
+    /// Returns the same sessions, each with the time until which a hub serves it, in wall milliseconds.
+    pub(crate) fn leases_waiting_for_question(
+        &self,
+        question: QuestionId,
+        except: Option<WaitId>,
+    ) -> engine::Result<Vec<(SessionId, Option<i64>)>> {
+        let lease = if self.schema_at_least(5) {
+            "s.lease_until_ms"
+        } else {
+            "NULL"
+        };
         self.sql
-            .prepare_cached(
-                "SELECT DISTINCT w.session_id FROM wait_question x JOIN wait w ON w.id = x.wait_id
+            .prepare_cached(&format!(
+                "SELECT DISTINCT w.session_id, {lease} AS lease_until_ms FROM wait_question x JOIN wait w ON w.id = x.wait_id
                  JOIN session s ON s.id = w.session_id
-                 WHERE x.question_id = ?1 AND s.ended_at_ms IS NULL AND w.id IS DISTINCT FROM ?2",
-            )?
-            .query_map(params![question, except], |row| row.get(0))?
+                 WHERE x.question_id = ?1 AND s.ended_at_ms IS NULL AND w.id IS DISTINCT FROM ?2"
+            ))?
+            .query_map(params![question, except], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect()
     }
 

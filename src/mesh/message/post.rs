@@ -109,12 +109,16 @@ impl Mesh {
     pub fn post(&mut self, me: &SessionHandle, draft: &MessageDraft) -> Result<PostOutcome> {
         check_draft(me, draft)?;
         if let Recipient::Peer(address) = draft.to {
-            self.expect(|tx| drop(tx.find_peer_by_name(address.name())));
+            self.expect_target(address.name(), |tx, peer| drop(tx.live_sessions_at(peer)));
         }
         let (id, recipients, is_sweep_due) = self.write(|write| {
             let (id, recipients) = post(write, me, draft)?;
             Ok((id, recipients, retention::is_sweep_due(write.read())?))
         })?;
+        #[cfg(feature = "postgres")]
+        if let (Recipient::Peer(address), [one]) = (draft.to, &recipients[..]) {
+            self.note_target(address.name(), one.peer.id);
+        }
         // The message is stored in any case. Liveness is looked up here, where nobody waits for the lock.
         self.sweep_if_due(is_sweep_due);
         if recipients.iter().any(|one| self.has_dead_session(one)) {
@@ -252,6 +256,10 @@ pub(in crate::mesh) fn store_message(
     new: &NewMessage,
     destination: Destination,
 ) -> Result<(MessageId, Vec<RecipientPeer>)> {
+    let recipients = match destination {
+        Destination::Peer(peer) => vec![RecipientPeer::of(write.read(), peer.clone())?],
+        _ => recipients(write.read(), me, new.to)?,
+    };
     let id = write.tx.insert_message(new)?;
     let data = json!({ "to": destination.sent_to(), "type": new.kind, "bytes": new.body.len() });
     write.tx.append_event(
@@ -260,10 +268,6 @@ pub(in crate::mesh) fn store_message(
         &id.to_string(),
         &data,
     )?;
-    let recipients = match destination {
-        Destination::Peer(peer) => vec![RecipientPeer::of(write.read(), peer.clone())?],
-        _ => recipients(write.read(), me, new.to)?,
-    };
     for recipient in &recipients {
         // Mail that starts no turn of a session is shown to a person at once.
         if new.kind.wakes() || recipient.peer.kind == PeerKind::Person {

@@ -31,8 +31,18 @@ pub(in crate::mesh) fn find_live_session_recording_deaths(
     write: &mut WriteContext,
     peer: &Peer,
 ) -> Result<Option<Session>> {
+    let sessions = write.tx.live_sessions_at(peer.id)?;
+    living_session(write, peer, sessions)
+}
+
+/// Returns the first of these sessions of a peer that lives, and records the deaths of those that do not.
+pub(in crate::mesh) fn living_session(
+    write: &mut WriteContext,
+    peer: &Peer,
+    sessions: Vec<Session>,
+) -> Result<Option<Session>> {
     let mut found = None;
-    for session in write.tx.live_sessions_at(peer.id)? {
+    for session in sessions {
         if write.liveness(&session, peer.ttl_ms) == Liveness::Dead {
             record_dead_session(write, &session, peer)?;
         } else if found.is_none() {

@@ -3,7 +3,7 @@
 //! A person may have several sessions at once: the board, a terminal, and commands that end at once. One that holds its
 //! lock shows questions.
 use crate::mesh::context::{ReadContext, WriteContext};
-use crate::mesh::peer::dead_sessions::find_live_session_recording_deaths;
+use crate::mesh::peer::dead_sessions::living_session;
 use crate::mesh::peer::find_or_create_peer::find_or_create_person;
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::throttle::throttled_for_person;
@@ -128,11 +128,22 @@ fn budget_throttle(
 
 /// Wakes the live sessions at a peer: all of a person, the one of any other.
 pub(in crate::mesh) fn wake_sessions(write: &mut WriteContext, peer: &Peer) -> Result<()> {
-    let session = find_live_session_recording_deaths(write, peer)?;
+    let sessions = write.tx.live_sessions_at(peer.id)?;
+    wake_living(write, peer, sessions)
+}
+
+/// Does the same with the sessions of the peer that have not ended.
+pub(in crate::mesh) fn wake_living(
+    write: &mut WriteContext,
+    peer: &Peer,
+    sessions: Vec<Session>,
+) -> Result<()> {
     if peer.kind == PeerKind::Person {
-        let sessions = askable_sessions(write.read(), peer)?;
-        write.wake(sessions.iter().map(|session| session.id));
+        let askable = sessions.iter().filter(|session| write.is_askable(session));
+        let askable: Vec<_> = askable.map(|session| session.id).collect();
+        write.wake(askable);
     }
+    let session = living_session(write, peer, sessions)?;
     write.wake(session.map(|session| session.id));
     Ok(())
 }

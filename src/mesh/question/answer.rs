@@ -8,7 +8,7 @@ use crate::mesh::context::WriteContext;
 use crate::mesh::peer::address::removed_name;
 use crate::mesh::peer::dead_sessions::find_live_session_recording_deaths;
 use crate::mesh::peer::git_state::commit_of_folder;
-use crate::mesh::peer::person::wake_sessions;
+use crate::mesh::peer::person::wake_living;
 use crate::mesh::question::inbox::covers_empty_seat;
 use crate::mesh::session::SessionHandle;
 use crate::model::fork::ForkAnswer;
@@ -67,16 +67,17 @@ impl Mesh {
         )?;
         // Before the transaction, so that nobody waits for the lock while files are read.
         let head = me.project.as_deref().and_then(commit_of_folder);
-        self.expect(|tx| drop(tx.question(reply.question)));
+        self.expect(|tx| {
+            drop(tx.question(reply.question));
+            drop(tx.asker_of(reply.question));
+            drop(tx.live_sessions_of_asker(reply.question));
+            drop(tx.leases_waiting_for_question(reply.question, None));
+            drop(tx.peer(me.peer));
+        });
         self.write(|write| {
             let question = write.tx.question(reply.question)?;
             let question = question.ok_or_else(|| Refusal::UnknownQuestion {
                 id: reply.question.to_string(),
-            })?;
-            write.tx.expect(|tx| {
-                drop(tx.peer(question.asker));
-                drop(tx.sessions_waiting_for_question(question.id, None));
-                drop(tx.peer(me.peer));
             })?;
             check_may_answer(write, me, &question)?;
             if reply.fork.is_some() && !write.tx.is_fork_running(question.id, me.session)? {
@@ -86,7 +87,8 @@ impl Mesh {
                 );
                 return Err(Refusal::NotYours { problem }.into());
             }
-            let asker = write.tx.peer(question.asker)?;
+            let asker = write.tx.asker_of(question.id)?;
+            let asker_sessions = write.tx.live_sessions_of_asker(question.id)?;
             let waiting = write.served_sessions_waiting_on(question.id, None)?;
             let head = match head {
                 Some(head) => Some(head),
@@ -113,7 +115,7 @@ impl Mesh {
             store_reply(write, me, accepted)?;
             write.wake(waiting);
             if let Some(asker) = asker {
-                wake_sessions(write, &asker)?;
+                wake_living(write, &asker, asker_sessions)?;
             }
             Ok(replied)
         })

@@ -21,7 +21,7 @@ use crate::model::question::DEPTH_MAX;
 use crate::model::throttle::{PersonAlert, Throttled};
 use crate::model::{EventKind, PeerKind, PeerName, Refusal, Result};
 use crate::platform::id::{PeerId, QuestionId, WaitId};
-use crate::store::{NewQuestion, Peer};
+use crate::store::{NewQuestion, Peer, Tx};
 use crate::wake::PersonQuestion;
 
 /// What to do if a peer cannot be asked now.
@@ -111,7 +111,9 @@ impl Mesh {
             check_text("context", context, 0, false)?;
         }
         for address in to {
-            self.expect(|tx| drop(tx.find_peer_by_name(address.name())));
+            self.expect_target(address.name(), |tx, peer| {
+                expect_question(tx, me, peer, draft)
+            });
         }
         let (outcome, is_sweep_due) = self.write(|write| {
             let mut asked: Vec<AskedQuestion> = Vec::new();
@@ -141,6 +143,10 @@ impl Mesh {
                 retention::is_sweep_due(write.read())?,
             ))
         })?;
+        #[cfg(feature = "postgres")]
+        for (address, one) in to.iter().zip(&outcome.asked) {
+            self.note_target(address.name(), one.peer);
+        }
         self.notify_person(me, draft, &outcome.asked);
         self.sweep_if_due(is_sweep_due);
         Ok(outcome)
@@ -161,18 +167,23 @@ impl Mesh {
     }
 }
 
+/// Reads what a question to a session reads; see [`Tx::expect`].
+fn expect_question(tx: &Tx, me: &SessionHandle, peer: PeerId, draft: &QuestionDraft) {
+    drop(tx.live_sessions_at(peer));
+    drop(tx.meta(PAUSED_UNTIL_KEY));
+    drop(tx.max_delivered_depth(me.session));
+    drop(tx.find_identical_open_question(&new_question(me, peer, draft, 0)));
+}
+
 fn create_question(
     write: &mut WriteContext,
     me: &SessionHandle,
     peer: &Peer,
     draft: &QuestionDraft,
 ) -> Result<AskedQuestion> {
-    write.tx.expect(|tx| {
-        drop(tx.live_sessions_at(peer.id));
-        drop(tx.meta(PAUSED_UNTIL_KEY));
-        drop(tx.max_delivered_depth(me.session));
-        drop(tx.find_identical_open_question(&new_question(me, peer, draft, 0)));
-    })?;
+    write
+        .tx
+        .expect(|tx| expect_question(tx, me, peer.id, draft))?;
     let session = find_live_session_recording_deaths(write, peer)?;
     let throttle = person_throttle(write.read(), peer.quiet_until_ms)?;
     let (id, joined) = insert_or_join(write, me, peer, draft)?;
@@ -267,7 +278,7 @@ fn withdraw_held_question(
 ) -> Result<()> {
     let same = write
         .tx
-        .find_identical_open_question(&new_question(me, person, draft, 0))?;
+        .find_identical_open_question(&new_question(me, person.id, draft, 0))?;
     if let Some(id) = same
         && write
             .tx
@@ -282,14 +293,14 @@ fn withdraw_held_question(
 
 fn new_question<'a>(
     me: &SessionHandle,
-    peer: &Peer,
+    target: PeerId,
     draft: &QuestionDraft<'a>,
     depth: i64,
 ) -> NewQuestion<'a> {
     NewQuestion {
         asker: me.peer,
         asker_session: me.session,
-        target: peer.id,
+        target,
         question: draft.question,
         context: draft.context,
         depth,
@@ -310,7 +321,7 @@ fn insert_or_join(
         );
         return Err(Refusal::RateLimited { problem }.into());
     }
-    let new = new_question(me, peer, draft, depth);
+    let new = new_question(me, peer.id, draft, depth);
     if let Some(id) = write.tx.find_identical_open_question(&new)? {
         return Ok((id, true));
     }

@@ -20,10 +20,14 @@ CREATE TABLE commit_mark (
 ) WITH (fillfactor = 50);
 INSERT INTO commit_mark (commits, wall_ms) VALUES (0, 0);
 
-CREATE FUNCTION next_event() RETURNS BIGINT LANGUAGE sql VOLATILE
-BEGIN ATOMIC
-    UPDATE counter SET seq = seq + 1 WHERE name = 'event' RETURNING seq;
-END;
+-- In plpgsql, because the server plans the body of a function in SQL again at each call.
+CREATE FUNCTION next_event() RETURNS BIGINT LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    given BIGINT;
+BEGIN
+    UPDATE counter SET seq = counter.seq + 1 WHERE name = 'event' RETURNING counter.seq INTO given;
+    RETURN given;
+END $$;
 
 CREATE TABLE meta (
     key   TEXT COLLATE "C" PRIMARY KEY,

@@ -240,7 +240,13 @@ impl ServedTransaction for PostgresTransaction<'_> {
     }
 
     fn expect(&self, queries: Vec<ExpectedQuery>) -> Result<()> {
-        let queries = self.connection.prepare_expected(&queries)?;
+        let mut queries = self.connection.prepare_expected(&queries)?;
+        queries.retain(|query| {
+            find_rows(&self.answered.borrow(), &query.statement, &query.values).is_none()
+        });
+        if queries.is_empty() {
+            return Ok(());
+        }
         let rows = self.send(ask_together(&self.connection.client, &queries))?;
         let mut known = self.answered.borrow_mut();
         if known.len() > ANSWERED_MAX {
