@@ -1,5 +1,5 @@
 //! Sessions that register at a peer by its name, as the callers of a hub do.
-use claude_mesh::mesh::{JoinRequest, PeerScope};
+use claude_mesh::mesh::{JoinRequest, OthersHere, PeerScope};
 use claude_mesh::model::{Error, PeerKind, PeerName, Refusal};
 use claude_mesh::platform::process;
 
@@ -78,5 +78,26 @@ fn named_peer_of_a_person_or_a_run_is_refused() {
             matches!(refused, Err(Error::Refused(Refusal::Conflict { .. }))),
             "{refused:?}"
         );
+    }
+}
+
+#[test]
+fn others_here_are_named_up_to_twelve_and_counted() {
+    let fixture = MeshFixture::new();
+    let mut me = fixture.member("zoe", 0);
+    let others = |me: &mut claude_mesh::mesh::Member| {
+        let handle = me.handle().clone();
+        me.mesh().others_here(&handle).unwrap()
+    };
+    assert_eq!(others(&mut me), OthersHere::default());
+    let names: Vec<String> = (0..40).map(|number| format!("s{number:02}")).collect();
+    for (number, count, more) in [(1, 1, 0), (12, 12, 0), (15, 12, 3), (40, 12, 28)] {
+        for (instance, name) in (1..).zip(&names).take(number) {
+            me.mesh().register(&named(name, instance)).unwrap();
+        }
+        let found = others(&mut me);
+        let found_names: Vec<&str> = found.named.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(found_names, &names[..count], "of {number}");
+        assert_eq!((found.more, found.count()), (more, number), "of {number}");
     }
 }

@@ -14,7 +14,7 @@ use crate::mesh::session::SessionHandle;
 use crate::model::fork::ForkAnswer;
 use crate::model::{AnsweredBy, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result};
 use crate::platform::id::QuestionId;
-use crate::store::{NewAnswer, Question};
+use crate::store::{NewAnswer, Question, Tx};
 
 /// A reply to a question.
 #[expect(missing_docs, reason = "the other field names say it")]
@@ -67,13 +67,7 @@ impl Mesh {
         )?;
         // Before the transaction, so that nobody waits for the lock while files are read.
         let head = me.project.as_deref().and_then(commit_of_folder);
-        self.expect(|tx| {
-            drop(tx.question(reply.question));
-            drop(tx.asker_of(reply.question));
-            drop(tx.live_sessions_of_asker(reply.question));
-            drop(tx.leases_waiting_for_question(reply.question, None));
-            drop(tx.peer(me.peer));
-        });
+        self.expect(|tx| expect_reply(tx, me, reply.question));
         self.write(|write| {
             let question = write.tx.question(reply.question)?;
             let question = question.ok_or_else(|| Refusal::UnknownQuestion {
@@ -120,6 +114,15 @@ impl Mesh {
             Ok(replied)
         })
     }
+}
+
+/// Reads what a reply reads; see [`Tx::expect`].
+fn expect_reply(tx: &Tx, me: &SessionHandle, question: QuestionId) {
+    drop(tx.question(question));
+    drop(tx.asker_of(question));
+    drop(tx.live_sessions_of_asker(question));
+    drop(tx.leases_waiting_for_question(question, None));
+    drop(tx.peer(me.peer));
 }
 
 /// Returns whether a question has this reply already. Refuses to replace another one, unless the reply says so.

@@ -112,7 +112,7 @@ impl Mesh {
         }
         for address in to {
             self.expect_target(address.name(), |tx, peer| {
-                expect_question(tx, me, peer, draft)
+                expect_question(tx, me, peer, draft);
             });
         }
         let (outcome, is_sweep_due) = self.write(|write| {
