@@ -1,6 +1,8 @@
 //! Answers from forks of real sessions: while a session works, waits at a dialog or is idle, its conversation does not change;
 //! and where no fork answers, everything is as without forks.
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
@@ -322,9 +324,16 @@ fn sessions_that_ask_each_other_are_both_answered_for() {
     let Some((lab, mesh)) = install_with_mod("CLAUDE_MESH_FORK=always\n") else {
         return;
     };
-    let asks = |other: &'static str| {
+    // A question that comes before the prompt of the asked session would be shown to it by that prompt.
+    let prompted: Arc<[AtomicBool; 2]> = Arc::default();
+    let asks = |own: usize, other: &'static str| {
+        let prompted = Arc::clone(&prompted);
         with_fork("5433", move |request: &Request| {
             if request.new_text().contains("ask the other") {
+                prompted[own].store(true, Ordering::SeqCst);
+                wait_until("both have their prompts", || {
+                    prompted.iter().all(|one| one.load(Ordering::SeqCst))
+                });
                 return ask(other, "which port?");
             }
             let reported = request.tool_results().join("");
@@ -335,7 +344,7 @@ fn sessions_that_ask_each_other_are_both_answered_for() {
             }
         })
     };
-    let (of_backend, of_frontend) = (asks("frontend"), asks("backend"));
+    let (of_backend, of_frontend) = (asks(0, "frontend"), asks(1, "backend"));
     let opened = open_both(&lab, &mesh, [&of_backend, &of_frontend]);
     let Some([at_backend, at_frontend]) = opened else {
         return;
