@@ -226,6 +226,33 @@ fn call_is_recognized_when_the_next_session_repeats_it() {
 }
 
 #[test]
+fn results_of_calls_are_stored_before_the_hub_ends() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let laptop = OtherHost::new(&hub, "laptop");
+    let (web, _api) = (laptop.join("/code/web", 10), laptop.join("/code/api", 11));
+    let keys: Vec<String> = (0..16).map(|number| format!("k{number}")).collect();
+    let post = |key: &str| json!({ "to": "api", "body": key });
+    let first: Vec<_> = std::thread::scope(|scope| {
+        let calls: Vec<_> = keys
+            .iter()
+            .map(|key| scope.spawn(|| web.call_once("post", post(key), key)))
+            .collect();
+        calls.into_iter().map(|call| call.join().unwrap()).collect()
+    });
+    let key = laptop.key.clone();
+    assert!(hub.terminate());
+    let hub = Hub::start(&world);
+    let laptop = OtherHost::with_key(&hub, key);
+    let web = laptop.join("/code/web", 10);
+    for (key, first) in keys.iter().zip(first) {
+        assert_eq!(first.0, 200, "{}", first.1);
+        assert_eq!(web.call_once("post", post(key), key), first);
+    }
+    assert_eq!(hub.count_rows("message"), 16);
+}
+
+#[test]
 fn refused_call_is_not_recorded_and_may_be_repeated() {
     let world = World::new();
     let hub = Hub::start(&world);

@@ -7,6 +7,7 @@
 
 mod api_error;
 mod authenticate;
+mod background_work;
 mod caller;
 mod connection;
 mod descriptor_limit;

@@ -152,6 +152,7 @@ async fn run(
     }
     stop(&hub, &files, listeners);
     connections.shut_down(SHUTDOWN_TIMEOUT).await;
+    let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, hub.background_work_done()).await;
     local_key.revoke(&hub).await;
     files.remove_record();
     hub.unregister_all();

@@ -175,6 +175,14 @@ impl Hub {
         self.meshes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until what goes on behind responses is done.
+    pub(super) async fn background_work_done(&self) {
+        let meshes: Vec<_> = self.opened().values().cloned().collect();
+        for mesh in meshes {
+            mesh.background_work().done().await;
+        }
+    }
+
     /// Ends the sessions of all callers, because the hub ends.
     pub(super) fn unregister_all(&self) {
         for mesh in self.opened().values() {

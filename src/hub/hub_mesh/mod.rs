@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::hub::background_work::BackgroundWork;
 use crate::hub::hub_session::{CallerSession, HubSession, Speaker};
 use crate::hub::known_state::KnownState;
 use crate::hub::mesh_listener::MeshListener;
@@ -47,6 +48,7 @@ pub(super) struct HubMesh {
     next_instance: AtomicU32,
     known_state: Mutex<KnownState>,
     waits_to_end: Mutex<Vec<WaitId>>,
+    background_work: BackgroundWork,
     /// When the leases of sessions on other hosts were last renewed.
     renewed_monotonic_ms: Mutex<i64>,
     /// Notified when a session begins or a wait is left to end: the maintenance task looks then.
@@ -87,6 +89,7 @@ impl HubMesh {
             next_instance: AtomicU32::new(1),
             known_state: Mutex::default(),
             waits_to_end: Mutex::default(),
+            background_work: BackgroundWork::default(),
             renewed_monotonic_ms: Mutex::new(i64::MIN / 2),
             changed: Notify::new(),
         });
@@ -298,6 +301,11 @@ impl HubMesh {
             }
             self.waits().retain(|queued| *queued != wait);
         }
+    }
+
+    /// Returns what goes on behind responses.
+    pub(super) fn background_work(&self) -> &BackgroundWork {
+        &self.background_work
     }
 
     /// Ends the sessions whose lease has ended. Returns the time until it is to be called again, `None` if there is no

@@ -340,7 +340,8 @@ async fn finish(
 fn store_result(caller: &Caller, keyed: &Arc<KeyedCall>, (status, body): &(StatusCode, Value)) {
     let (mesh, keyed_caller) = (Arc::clone(caller.mesh()), caller.keyed_caller());
     let (keyed, status, text) = (Arc::clone(keyed), status.as_u16(), body.to_string());
-    tokio::spawn(async move {
+    let work = mesh.background_work().clone();
+    work.begin(async move {
         let stored =
             mesh.with_mesh(|mesh| mesh.complete_call(keyed_caller, &keyed.key, (status, &text)));
         // It has been carried out, so its client gets the result also if that cannot be stored.
