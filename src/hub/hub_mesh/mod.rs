@@ -356,6 +356,10 @@ impl HubMesh {
         if found.is_some_and(|found| std::ptr::eq(&raw const **found, session)) {
             sessions.by_speaker.remove(session.speaker());
         }
+        // It may have ended without being unregistered, because the mesh could not be written.
+        sessions
+            .by_id
+            .retain(|_, found| !std::ptr::eq(&raw const **found, session));
     }
 
     /// Lets go of a session that has ended in the mesh, so that its program registers again.

@@ -135,7 +135,8 @@ impl Listener {
                 return None;
             }
             let is_valid = self.host.mesh().is_key_valid(self.host.key().id).await;
-            if !is_valid.unwrap_or(true) {
+            // Also if the mesh cannot be read: the program learns of that when it connects again.
+            if !is_valid.unwrap_or(false) {
                 return None;
             }
             let is_look_due = !is_quiet || recheck_at <= Instant::now();

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mesh::connection::Mesh;
 use crate::mesh::session::SessionHandle;
-use crate::model::{Activity, Liveness, Result};
+use crate::model::{Activity, Liveness, PeerKind, Result};
 
 /// The longest list of names; more are counted.
 const NAMED_MAX: usize = 12;
@@ -42,7 +42,7 @@ impl Mesh {
                     .saturating_sub(LOOKED_AT_MAX);
             }
             let is_among_them = peers.iter().any(|peer| peer.id == me.peer);
-            if !is_among_them {
+            if !is_among_them && me.kind == PeerKind::Session {
                 more = more.saturating_sub(1);
             }
             peers.retain(|peer| peer.id != me.peer);

@@ -58,7 +58,8 @@ struct Found {
 /// Makes a new connection one of the mesh: creates the schema if there is none, and migrates an older one.
 pub(super) async fn enter(client: &Client, location: &PostgresLocation) -> Result<MeshSchema> {
     let schema = location.schema();
-    // Plans do not depend on the values, so that no statement is planned twice.
+    // Plans do not depend on the values, so that no statement is planned twice. They may be made while a table is empty and used
+    // when it has a thousand rows, so they go by the indexes.
     let set = format!(
         "SET search_path TO \"{schema}\", pg_temp; SET client_min_messages TO warning;
          SET default_transaction_isolation TO 'read committed'; SET plan_cache_mode TO force_generic_plan; SET jit TO off; SET enable_seqscan TO off"
