@@ -275,6 +275,8 @@ fn killed_claim_guard_leaves_no_files_or_locks() {
         all
     };
     assert!(edit_denial(&bo, "Edit", &file).is_some());
+    ada.wait_until_idle();
+    bo.wait_until_idle();
     let (before, database) = (files(), world.database());
     let mut killed = 0;
     // Some have ended before they are observed.

@@ -49,6 +49,9 @@ mod claim_model;
 /// The guard of claimed files: the hook before an edit, and the check before a commit.
 mod claim_guard;
 
+/// Calm markers: hooks of a session for which nothing is pending open no database, and overlook nothing.
+mod calm_marker;
+
 /// The board in a terminal: what it shows, what its keys do, how it gives the terminal back.
 #[cfg(feature = "top")]
 mod top;

@@ -30,6 +30,9 @@ const FIFTH: Migration = Migration {
 const SIXTH: Migration = Migration {
     sql: include_str!("../src/store/schema/0006_forks.sql"),
 };
+const SEVENTH: Migration = Migration {
+    sql: include_str!("../src/store/schema/0007_calm_markers.sql"),
+};
 
 /// The schema before forks.
 const BEFORE_FORKS: Schema = Schema {
@@ -46,6 +49,7 @@ const ADDITIVE: Schema = Schema {
         FOURTH,
         FIFTH,
         SIXTH,
+        SEVENTH,
         Migration {
             sql: "CREATE TABLE novelty (id TEXT PRIMARY KEY) STRICT;
                   ALTER TABLE question ADD COLUMN mood TEXT;
@@ -59,7 +63,7 @@ const ADDITIVE: Schema = Schema {
 /// A step that present programs cannot read.
 const BREAKING: Schema = Schema {
     migrations: ADDITIVE.migrations,
-    min_reader: 7,
+    min_reader: 8,
 };
 
 // Requirement: Ask 2
@@ -94,7 +98,7 @@ fn running_sessions_keep_working_beside_a_newer_program() {
             .file_name()
             .to_str()
             .unwrap()
-            .contains(".schema-6-")
+            .contains(".schema-7-")
     });
     assert_eq!(kept.count(), 1, "the older file is kept as a backup");
 }
@@ -115,7 +119,7 @@ fn too_old_program_reports_it_and_leaves_the_file_unchanged() {
     assert_eq!(refused["error"]["code"], "storage");
     let message = refused["error"]["message"].as_str().unwrap();
     assert!(
-        message.contains("has schema 7, this program knows up to 6"),
+        message.contains("has schema 8, this program knows up to 7"),
         "{message}"
     );
     assert_eq!(world.cli(&world.home(), &["peers"]).code, Some(1));
@@ -138,7 +142,7 @@ fn first_schema_build_keeps_working_during_the_migration() {
 
     (world.servers, world.hooks) = newer;
     let cy = world.session("cy");
-    assert_eq!(version(&world), 6, "the newer server has migrated the file");
+    assert_eq!(version(&world), 7, "the newer server has migrated the file");
     assert!(
         bo.prompt("t1").unwrap().contains("which port?"),
         "the older hook"
@@ -173,7 +177,7 @@ fn hooks_serve_a_file_without_forks_until_a_server_migrates_it() {
     assert_eq!(version(&world), 5, "hooks migrate nothing");
     ada.discover();
     ada.call("mesh_status", json!({}));
-    assert_eq!(version(&world), 6);
+    assert_eq!(version(&world), 7);
     let bo = world.session("bo");
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     ask.wait_for_progress("bo: stored");

@@ -7,7 +7,9 @@ use super::hook_mesh::HookMesh;
 use crate::claude_code::HookEvent;
 use crate::mesh::SessionHandle;
 use crate::model::activity_summary::{ActivitySummary, excerpt};
-use crate::platform::fault_log;
+use crate::platform::id::SessionId;
+use crate::platform::{Clock, Fault, SystemClock, fault_log};
+use crate::wake::Doorbells;
 
 /// Records what this event shows of the work. A fault goes to the fault log and does not fail the hook.
 pub(super) fn record<M: HookMesh>(call: &HookCall, mesh: &mut M, me: &SessionHandle) {
@@ -17,6 +19,17 @@ pub(super) fn record<M: HookMesh>(call: &HookCall, mesh: &mut M, me: &SessionHan
     let now_ms = mesh.now().wall_ms;
     let recorded =
         mesh.update_activity_summary(me, |previous| next_activity(&call.event, previous, now_ms));
+    log_fault(call, recorded);
+}
+
+/// Does the same for a session whose mesh is not open.
+pub(super) fn record_of_calm(call: &HookCall, doorbells: &Doorbells, session: SessionId) {
+    let now_ms = SystemClock::new().now().wall_ms;
+    let next = |previous| next_activity(&call.event, previous, now_ms);
+    log_fault(call, doorbells.update_activity_summary(session, next));
+}
+
+fn log_fault(call: &HookCall, recorded: Result<(), Fault>) {
     if let Err(fault) = recorded {
         let program = "claude-mesh-inbox-poll";
         fault_log::append(&call.settings.mesh_home, program, &fault.message);

@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 
 use super::call::HookCall;
 use super::hook_mesh::HookMesh;
-use super::{activity, prompt, prompt_text, stop};
+use super::{activity, calm, prompt, prompt_text, stop};
 use crate::claude_code::{self, HookEvent, HookOutput};
 use crate::mesh::{EndingTurn, Mesh, SessionHandle};
 use crate::model::{Error, PeerKind};
@@ -27,6 +27,9 @@ pub fn inbox_poll(call: &HookCall) -> Result<Option<HookOutput>, Error> {
         return Ok(None);
     };
     let process = call.client()?;
+    if calm::settle(call, &project, process)? {
+        return Ok(None);
+    }
     // The process ends right after this, which closes the database faster than `drop` does.
     let mut mesh = ManuallyDrop::new(call.open(&project)?);
     let me = call.find_or_register(&mut mesh, process, project)?;
@@ -40,7 +43,12 @@ pub fn inbox_poll(call: &HookCall) -> Result<Option<HookOutput>, Error> {
         return restart_notice(&mut mesh, &me, started_at_ms);
     }
     record_activity(call, &mut mesh, &me, process);
-    deliver(call, &mut *mesh, &me)
+    let output = deliver(call, &mut *mesh, &me)?;
+    if output.is_none() {
+        // Its server sees whether the next hook may end without the database, and peers see the budget that a prompt resets.
+        mesh.doorbells().write_doorbell(me.session);
+    }
+    Ok(output)
 }
 
 /// Records what the event shows of the work, and returns what the model gets at it.
@@ -91,8 +99,11 @@ fn restart_notice(
     }
 }
 
-/// Records whether the session is busy, if the registry of Claude Code does not record it.
+/// Records whether the session is busy, if neither the registry of Claude Code nor an activity summary does.
 fn record_activity(call: &HookCall, mesh: &mut Mesh, me: &SessionHandle, process: ProcessKey) {
+    if call.settings.keeps_activity {
+        return;
+    }
     let status_known = claude_code::registry_entry(&call.settings.claude.config_dir, process)
         .is_some_and(|entry| entry.status.is_some());
     if !status_known {

@@ -13,6 +13,7 @@
 mod activity;
 mod budgeted_text;
 mod call;
+mod calm;
 mod claim_guard;
 mod hook_mesh;
 mod inbox_poll;

@@ -15,7 +15,7 @@ use crate::claude_code;
 use crate::claude_code::InboxRateLimit;
 use crate::mcp::codex_queue::{self, CodexQueue};
 use crate::mcp::server_faults;
-use crate::mcp::session_state::Shared;
+use crate::mcp::session_state::{self, Shared};
 use crate::mcp::timer::sleep_or_wait_forever;
 use crate::mesh::{InboxSocketState, WakeAction};
 use crate::model::throttle::PersonAlert;
@@ -64,6 +64,11 @@ pub(super) async fn run_inbox_waker(shared: Arc<Shared>, client: String) {
             continue;
         }
         shared.end_waits(&client).await;
+        let calm_retry = if session_state::is_claude(&client) {
+            shared.mark_calm().await
+        } else {
+            None
+        };
         let inbox_socket_state = || waker.inbox_state();
         let wake_action = shared.in_same_session(&client, |call| {
             call.mesh.end_dead_waits(&call.me)?;
@@ -77,6 +82,7 @@ pub(super) async fn run_inbox_waker(shared: Arc<Shared>, client: String) {
             }
         };
         waker.check_still_needs_person().await;
+        let pause = [pause, calm_retry].into_iter().flatten().min();
         tokio::select! {
             changed = doorbell_signals.changed() => if changed.is_err() { return },
             changed = client_process.changed() => if changed.is_err() { return },

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::claude_code;
+use crate::mcp::server_faults;
 use crate::mesh::{JoinRequest, Mesh, MeshOptions, SessionHandle};
 use crate::model::{PeerKind, Refusal, Result};
 use crate::platform::id::WaitId;
@@ -22,7 +23,7 @@ use crate::platform::project::Project;
 use crate::platform::session_socket::guard_socket_path;
 use crate::platform::{Clock, Moment, Settings, SystemClock};
 use crate::tools::{self, BUSY_TIMEOUT, CallContext};
-use crate::wake::WakeListener;
+use crate::wake::{CalmMarker, WakeListener};
 
 /// The pauses before each search for the registry file. After the last one that is left to the first tool call.
 const SESSION_SEARCH_DELAYS_MS: [u64; 10] = [0, 15, 30, 60, 120, 250, 500, 1_000, 2_000, 5_000];
@@ -56,6 +57,8 @@ struct Registration {
     listener: Box<dyn WakeListener>,
     /// `None` while another process owns it: another server of the same client, or one that was stopped while it probed.
     lock: Option<LockGuard>,
+    /// Lets the hooks of the session end without the database.
+    calm: Option<CalmMarker>,
 }
 
 impl Shared {
@@ -254,6 +257,17 @@ impl Shared {
         }
     }
 
+    /// Makes the marker by which the hooks of a calm session end without the database. Without it they only take longer, so a
+    /// fault is logged. Returns when to try again.
+    pub(super) async fn mark_calm(&self) -> Option<Duration> {
+        let marked =
+            tools::retry_while_busy(&*self.clock, || self.session_state().mark_calm()).await;
+        marked.unwrap_or_else(|error| {
+            server_faults::log(&self.settings.mesh_home, &error.to_string());
+            None
+        })
+    }
+
     /// Returns whether the client is a `claude -p` run without a mailbox.
     fn is_headless_run(&self) -> bool {
         self.settings.is_headless() && !self.settings.headless_mailbox
@@ -377,6 +391,7 @@ impl SessionState {
             handle,
             listener,
             lock: None,
+            calm: None,
         });
         shared.client_process.send_replace(Some(process));
         Ok(())
@@ -427,6 +442,27 @@ impl SessionState {
         self.mesh
             .as_mut()
             .is_some_and(|mesh| mesh.has_session_of_process(process).unwrap_or(false))
+    }
+
+    /// Makes the marker that the session is calm, if it is and has none. Returns when to try again.
+    fn mark_calm(&mut self) -> Result<Option<Duration>> {
+        let (Some(mesh), Some(registration)) = (&mut self.mesh, &mut self.registration) else {
+            return Ok(None);
+        };
+        let has_marker = registration
+            .calm
+            .as_ref()
+            .is_some_and(CalmMarker::is_usable);
+        // A program of an earlier version may have written the doorbell, which leaves the marker.
+        if registration.lock.is_none() || has_marker && mesh.is_calm(&registration.handle)? {
+            return Ok(None);
+        }
+        registration.calm = None;
+        let settles_in = mesh.doorbells().sessions_mark_settles_in();
+        if settles_in.is_none() {
+            registration.calm = mesh.mark_calm(&registration.handle)?;
+        }
+        Ok(settles_in)
     }
 
     /// Ends the session.

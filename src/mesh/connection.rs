@@ -14,7 +14,7 @@ use crate::mesh::liveness::{HostView, SESSION_LEASE_MS};
 use crate::mesh::once_mark::OnceMark;
 use crate::model::Result;
 use crate::platform::id::PeerId;
-use crate::platform::{Clock, Fault, Moment};
+use crate::platform::{Clock, Fault, Moment, fail_point};
 use crate::store::{Store, Tx};
 use crate::wake::Doorbells;
 
@@ -175,6 +175,7 @@ impl Mesh {
         if let Some(since_ms) = outage {
             self.store.end_outage(since_ms);
         }
+        fail_point::reach("before-doorbells");
         wakeups.deliver(&self.host.doorbells);
         self.store.checkpoint_if_wal_is_long();
         Ok(outcome)

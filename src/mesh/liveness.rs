@@ -144,8 +144,20 @@ impl HostView {
         let reported = self
             .registry_entry(session)
             .and_then(|registry_entry| registry_entry.status)
+            .or_else(|| self.activity_by_hooks(session))
             .or_else(|| session.activity.clone());
         reported.map_or(Activity::Unknown, |reported| Activity::of(&reported))
+    }
+
+    /// Returns what a session of this machine does as its hooks have recorded it last: their activity summary says when a turn
+    /// has ended.
+    fn activity_by_hooks(&self, session: &Session) -> Option<String> {
+        if session.lease_until_ms.is_some() {
+            return None;
+        }
+        let summary = self.doorbells.activity_summary(session.id)?;
+        let activity = summary.stopped_at_ms.map_or("busy", |_| "idle");
+        Some(activity.to_owned())
     }
 
     /// Returns the entry of Claude Code's registry for a session on this machine.

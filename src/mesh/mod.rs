@@ -23,6 +23,7 @@
 #[cfg(feature = "hub")]
 mod access_key;
 mod blocking_wait;
+mod calm;
 mod check_text;
 mod claim;
 mod connection;

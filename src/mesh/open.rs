@@ -4,15 +4,18 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::mesh::calm::remove_calm_markers;
 use crate::mesh::claim::queue::settle_changed_queues;
 use crate::mesh::connection::Mesh;
+use crate::mesh::context::WriteContext;
 use crate::mesh::liveness::HostView;
 use crate::mesh::options::MeshOptions;
+use crate::model::Result;
 #[cfg(feature = "postgres")]
 use crate::platform::SystemClock;
 #[cfg(feature = "postgres")]
 use crate::platform::id::SessionId;
-use crate::platform::{Clock, Fault};
+use crate::platform::{Clock, Fault, fail_point};
 use crate::store::Store;
 #[cfg(feature = "postgres")]
 use crate::store::{ChangeCounter, DatabaseClock, PostgresListener, PostgresLocation};
@@ -20,7 +23,7 @@ use crate::wake::Doorbells;
 
 impl Mesh {
     /// Opens the mesh at `path`. Creates the file and its folder if they do not exist.
-    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, Fault> {
+    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> std::result::Result<Self, Fault> {
         Self::open_with(path, clock, &MeshOptions::default())
     }
 
@@ -29,7 +32,7 @@ impl Mesh {
         path: &Path,
         clock: Arc<dyn Clock>,
         options: &MeshOptions,
-    ) -> Result<Self, Fault> {
+    ) -> std::result::Result<Self, Fault> {
         let store = Store::open(path, options.store.clone())?;
         let doorbells = Doorbells::of(path);
         #[cfg(feature = "hub")]
@@ -43,7 +46,10 @@ impl Mesh {
     ///
     /// A connection waits for answers on the thread of its caller. Several can be open to the same mesh.
     #[cfg(feature = "postgres")]
-    pub fn connect(place: &PostgresPlace, options: &MeshOptions) -> Result<Self, Fault> {
+    pub fn connect(
+        place: &PostgresPlace,
+        options: &MeshOptions,
+    ) -> std::result::Result<Self, Fault> {
         Self::connect_with_clock(place, Arc::new(place.clock.clone()), options)
     }
 
@@ -53,7 +59,7 @@ impl Mesh {
         place: &PostgresPlace,
         clock: Arc<dyn Clock>,
         options: &MeshOptions,
-    ) -> Result<Self, Fault> {
+    ) -> std::result::Result<Self, Fault> {
         let shared = (place.clock.clone(), place.changes.clone());
         let store = Store::connect_postgres(
             place.location.clone(),
@@ -78,9 +84,18 @@ impl Mesh {
             once: None,
             #[cfg(feature = "postgres")]
             known_targets: std::collections::BTreeMap::new(),
-            before_commit: settle_changed_queues,
+            before_commit,
         }
     }
+}
+
+/// What every write operation does before its commit.
+fn before_commit(write: &mut WriteContext) -> Result<()> {
+    settle_changed_queues(write)?;
+    fail_point::reach("before-markers");
+    remove_calm_markers(write.read())?;
+    fail_point::reach("before-commit");
+    Ok(())
 }
 
 /// A mesh on a PostgreSQL server as one process uses it. Its connections and its listener share clock and counter.
@@ -118,7 +133,7 @@ impl PostgresPlace {
     pub fn listen(
         &self,
         on_wake: impl Fn(Option<SessionId>) + Send + Sync + 'static,
-    ) -> Result<PostgresListener, Fault> {
+    ) -> std::result::Result<PostgresListener, Fault> {
         PostgresListener::start(&self.location, &self.changes, on_wake)
     }
 }

@@ -103,6 +103,7 @@ impl Mesh {
 
     /// Removes doorbells and locks that killed servers have left behind.
     fn remove_stale_doorbells(&mut self) -> Result<()> {
+        self.host.doorbells.remove_stale_calm_files();
         for session in self.host.doorbells.list_sessions() {
             let has_ended = self.read(|read| {
                 let found = read.tx.session(session)?;

@@ -8,6 +8,7 @@
 mod claude_environment;
 pub mod clock;
 mod env_file;
+pub mod fail_point;
 pub mod fault;
 pub mod fault_log;
 pub mod file;

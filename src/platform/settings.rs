@@ -6,6 +6,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+#[cfg(debug_assertions)]
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::platform::env_file;
 use crate::platform::fault::{Fault, FaultKind};
@@ -199,6 +201,24 @@ impl Settings {
 )]
 fn environment_variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
+}
+
+/// Returns whether a test kills this process at a point. `NAME/N` does so at one of N passages, by chance; `NAME@N` at the Nth.
+#[cfg(debug_assertions)]
+pub(super) fn is_killed_at(point: &str) -> bool {
+    let Some(named) = environment_variable("CLAUDE_MESH_KILL_AT") else {
+        return false;
+    };
+    let named = named.to_string_lossy();
+    named.split(',').any(|one| {
+        if let Some((name, passage)) = one.split_once('@') {
+            static PASSAGES: AtomicU64 = AtomicU64::new(0);
+            return name == point
+                && passage.parse() == Ok(PASSAGES.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+        let (name, odds) = one.split_once('/').unwrap_or((one, "1"));
+        name == point && fastrand::u64(0..odds.parse().unwrap_or(1)) == 0
+    })
 }
 
 fn user_home() -> Result<PathBuf, Fault> {

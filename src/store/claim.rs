@@ -3,7 +3,7 @@ use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use super::engine::{self, Params, Row};
-use super::transaction::Tx;
+use super::transaction::{NewPending, Tx};
 use crate::model::claim::Lease;
 use crate::model::{ClaimMode, ClaimState, PeerKind, PeerName};
 use crate::platform::id::{ClaimId, PeerId, SessionId};
@@ -175,6 +175,7 @@ impl Tx<'_> {
 
     /// Renews a claim or a ticket with the mode, the lease and, if there is one, the note of `new`.
     pub(crate) fn renew_claim(&self, id: ClaimId, new: &NewClaim) -> engine::Result<()> {
+        self.note_new_pending(NewPending::Session(new.session));
         self.sql
             .prepare_cached(
                 "UPDATE claim SET mode = ?2, session_id = ?3, note = coalesce(?4, note), lease_ms = ?5, boot = ?6,
@@ -191,6 +192,9 @@ impl Tx<'_> {
     /// Grants a claim with the next fencing token of its resource; its lease begins now. `notified` says that the session
     /// learns of it by the call that does this.
     pub(crate) fn grant_ticket(&self, claim: &Claim, notified: bool) -> engine::Result<i64> {
+        if !notified {
+            self.note_new_pending(NewPending::Session(claim.session));
+        }
         let fencing_token = self.next_fencing_token(&claim.resource)?;
         self.sql
             .prepare_cached(
@@ -264,6 +268,7 @@ impl Tx<'_> {
 
     /// Moves a ticket to another session of its peer.
     pub(crate) fn transfer_ticket(&self, id: ClaimId, session: SessionId) -> engine::Result<()> {
+        self.note_new_pending(NewPending::Session(session));
         self.sql
             .prepare_cached("UPDATE claim SET session_id = ?2 WHERE id = ?1")?
             .run(params![id, session])

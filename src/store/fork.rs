@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::engine::{self, OptionalExtension, Row};
 use super::question::Question;
 use super::schema::FORK_SCHEMA;
-use super::transaction::Tx;
+use super::transaction::{NewPending, Tx};
 use crate::model::fork::{FORK_RUNS_MS_MAX, ForkAnswer, ForkState, ForkTotals, ForkUsage};
 use crate::platform::id::{QuestionId, SessionId};
 
@@ -90,6 +90,7 @@ impl Tx<'_> {
         question: QuestionId,
         answer: &ForkAnswer,
     ) -> engine::Result<()> {
+        self.note_new_pending(NewPending::Forked(question));
         let ForkUsage {
             input_tokens,
             output_tokens,

@@ -10,7 +10,7 @@ use rusqlite::{named_params, params};
 
 use super::engine::{self, OptionalExtension, Row};
 use super::schema::FORK_SCHEMA;
-use super::transaction::Tx;
+use super::transaction::{NewPending, Tx};
 use crate::model::message::{EVERYONE, MessageType, SHORT_BODY_CHARS_MAX, SentTo, Topic};
 use crate::platform::id::{MessageId, PeerId, SessionId};
 
@@ -178,6 +178,10 @@ fn topics_json(topics: &[Topic]) -> String {
 impl Tx<'_> {
     pub(crate) fn insert_message(&self, new: &NewMessage) -> engine::Result<MessageId> {
         let id = MessageId::from(self.next_id()?);
+        self.note_new_pending(match new.to {
+            MessageTarget::Peer(peer) => NewPending::Peer(peer),
+            MessageTarget::Topic(_) => NewPending::Everyone,
+        });
         let (to_peer, topic) = match new.to {
             MessageTarget::Peer(peer) => (Some(peer), None),
             MessageTarget::Topic(topic) => (None, Some(topic)),
@@ -429,6 +433,7 @@ impl Tx<'_> {
 
     /// Subscribes a peer to a topic from now on; an earlier subscription stays as it is.
     pub(crate) fn subscribe(&self, peer: PeerId, topic: &Topic) -> engine::Result<()> {
+        self.note_new_pending(NewPending::Peer(peer));
         let subscribed = self
             .sql
             .prepare_cached(

@@ -49,6 +49,7 @@ mod memory_search;
 mod message;
 mod migrate;
 mod moved_mark;
+mod new_pending;
 #[cfg(test)]
 mod open_tests;
 mod peer;
@@ -100,6 +101,7 @@ pub use message::{
     IdempotencyMatch, Message, MessageListing, MessageTarget, NewMessage, PendingFlags,
 };
 pub use moved_mark::MovedMark;
+pub(crate) use new_pending::PeersWithNewPending;
 pub use peer::{NewPeer, Peer};
 pub(crate) use peer::{PeerChanges, ProjectDetails};
 pub use prior_answers::StoredAnswer;

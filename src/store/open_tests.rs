@@ -18,6 +18,7 @@ const NEXT: Schema = Schema {
         CURRENT.migrations[3],
         CURRENT.migrations[4],
         CURRENT.migrations[5],
+        CURRENT.migrations[6],
         Migration {
             sql: "ALTER TABLE peer ADD COLUMN later TEXT",
         },
@@ -26,7 +27,7 @@ const NEXT: Schema = Schema {
 };
 const BREAKING: Schema = Schema {
     migrations: NEXT.migrations,
-    min_reader: 7,
+    min_reader: 8,
 };
 
 struct TestFolder(tempfile::TempDir);
@@ -153,7 +154,7 @@ fn foreign_or_newer_database_is_refused_and_unchanged() {
         (
             &newer,
             FaultKind::NewerSchema,
-            "has schema 7, this program knows up to 6",
+            "has schema 8, this program knows up to 7",
         ),
     ];
     for (content, kind, expected) in cases {

@@ -3,7 +3,7 @@ use crate::store::columns::column;
 use rusqlite::params;
 
 use super::engine::{self, OptionalExtension, Params, Row};
-use super::transaction::Tx;
+use super::transaction::{NewPending, Tx};
 use crate::model::{PeerKind, PeerName};
 use crate::platform::id::{PeerId, QuestionId};
 
@@ -256,6 +256,7 @@ impl Tx<'_> {
         seat: u32,
     ) -> engine::Result<()> {
         self.note_identity_change(true);
+        self.note_new_pending(NewPending::Everyone);
         self.sql.run(
             "UPDATE peer SET project = ?2, seat = ?3 WHERE id = ?1",
             params![id, project, seat],
@@ -313,6 +314,7 @@ impl Tx<'_> {
 
     /// Deletes a peer with all that belongs to it.
     pub(crate) fn delete_peer(&self, id: PeerId) -> engine::Result<()> {
+        self.note_new_pending(NewPending::Peer(id));
         self.note_identity_change(true);
         self.sql.run("DELETE FROM peer WHERE id = ?1", [id])
     }

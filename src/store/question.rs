@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::{self, OptionalExtension, Params, Row};
 use super::schema::FORK_SCHEMA;
-use super::transaction::Tx;
+use super::transaction::{NewPending, Tx};
 use crate::model::fork::FORK_RUNS_MS_MAX;
 use crate::model::question::{EXPIRES_MS, UNDELIVERED_RETRY_MS};
 use crate::model::{AnsweredBy, QuestionState, WakeState};
@@ -175,6 +175,7 @@ impl Tx<'_> {
     }
 
     pub(crate) fn insert_question(&self, new: &NewQuestion) -> engine::Result<QuestionId> {
+        self.note_new_pending(NewPending::Asked(new.target));
         let id = QuestionId::from(self.next_id()?);
         self.sql
             .prepare_cached(
@@ -311,6 +312,7 @@ impl Tx<'_> {
         turn: Option<&str>,
         channel: WakeState,
     ) -> engine::Result<()> {
+        self.note_new_pending(NewPending::Session(session));
         self.sql
             .prepare_cached(
                 "UPDATE question SET shown_at_ms = coalesce(shown_at_ms, ?2), shown_times = shown_times + 1, wake = ?3, woken_at_ms = ?2, wake_problem = NULL, held = NULL WHERE id = ?1",
@@ -393,6 +395,7 @@ impl Tx<'_> {
 
     /// Closes a question with an answer or a decline.
     pub(crate) fn store_answer(&self, id: QuestionId, answer: &NewAnswer) -> engine::Result<()> {
+        self.note_new_pending(NewPending::Asker(id));
         self.sql
             .prepare_cached(
                 "UPDATE question SET state = ?2, answer = ?3, answered_by = ?4, answered_session = ?5, answered_at_ms = ?6, answer_late = ?7,
@@ -434,6 +437,7 @@ impl Tx<'_> {
             .query_map([self.now.wall_ms], |row| Ok((row.get("id")?, row.get("target_peer")?)))?
             .collect::<engine::Result<_>>()?;
         for (id, _) in &due {
+            self.note_new_pending(NewPending::Asker(*id));
             self.sql
                 .prepare_cached(
                     "UPDATE question SET state = 'expired', answer_open = 1, closed_at_ms = ?2 WHERE id = ?1",

@@ -19,6 +19,8 @@ pub struct Migration {
 
 /// The version that brought the table of forks.
 pub(super) const FORK_SCHEMA: u32 = 6;
+/// The version that says which sessions remove calm markers.
+pub(super) const CALM_SCHEMA: u32 = 7;
 
 /// The schema of this program.
 pub(super) const CURRENT: Schema = Schema {
@@ -40,6 +42,9 @@ pub(super) const CURRENT: Schema = Schema {
         },
         Migration {
             sql: include_str!("schema/0006_forks.sql"),
+        },
+        Migration {
+            sql: include_str!("schema/0007_calm_markers.sql"),
         },
     ],
     min_reader: 1,

@@ -4,7 +4,7 @@ use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use super::engine::{self, OptionalExtension, Params, Row};
-use super::transaction::Tx;
+use super::transaction::{NewPending, Tx};
 use crate::platform::id::{PeerId, QuestionId, SessionId};
 use crate::platform::process::ProcessKey;
 
@@ -237,6 +237,7 @@ impl Tx<'_> {
     }
 
     pub(crate) fn insert_session(&self, new: &NewSession) -> engine::Result<SessionId> {
+        self.note_new_pending(NewPending::Peer(new.peer));
         let id = SessionId::from(self.next_id()?);
         let ProcessLocation {
             host,
@@ -274,6 +275,7 @@ impl Tx<'_> {
 
     /// Removes the session id of Claude Code from a session that continues, as after `/clear`.
     pub(crate) fn clear_client_session(&self, id: SessionId) -> engine::Result<()> {
+        self.note_new_pending(NewPending::Session(id));
         self.sql.run(
             "UPDATE session SET client_session = NULL, turn = NULL, stop_streak = 0 WHERE id = ?1",
             [id],
@@ -297,6 +299,7 @@ impl Tx<'_> {
 
     /// Ends a session and its waits. Returns false if it had ended before.
     pub(crate) fn end_session(&self, id: SessionId) -> engine::Result<bool> {
+        self.note_new_pending(NewPending::Session(id));
         let ended = self.sql.execute(
             "UPDATE session SET ended_at_ms = ?2 WHERE id = ?1 AND ended_at_ms IS NULL",
             params![id, self.now.wall_ms],
@@ -347,6 +350,7 @@ impl Tx<'_> {
 
     /// Sets how many turns peers have started since the person last typed.
     pub(crate) fn set_posted_turns(&self, id: SessionId, turns: u32) -> engine::Result<()> {
+        self.note_new_pending(NewPending::Session(id));
         self.sql
             .prepare_cached("UPDATE session SET posted_turns = ?2 WHERE id = ?1")?
             .run(params![id, turns])
@@ -359,6 +363,7 @@ impl Tx<'_> {
         turn: &str,
         streak: u32,
     ) -> engine::Result<()> {
+        self.note_new_pending(NewPending::Session(id));
         self.sql
             .prepare_cached("UPDATE session SET turn = ?2, stop_streak = ?3, last_seen_at_ms = ?4 WHERE id = ?1")?
             .run(params![id, turn, streak, self.now.wall_ms])

@@ -8,7 +8,7 @@ use ulid::Ulid;
 use super::engine::{self, OptionalExtension, WriteFacts};
 use crate::model::{Error, Refusal, Result};
 use crate::platform::Moment;
-use crate::platform::id::SessionId;
+use crate::platform::id::{PeerId, QuestionId, SessionId};
 
 /// The key of the row in `meta` with the last id.
 const LAST_ID_KEY: &str = "last_id";
@@ -41,6 +41,25 @@ pub struct Tx<'a> {
     outage_since_ms: Cell<Option<i64>>,
     /// Whether it changes an access key, the name or project of a peer, or ends a session.
     changes_identities: Cell<bool>,
+    /// For whom it may have put something before a hook.
+    pub(super) new_pending: RefCell<Vec<NewPending>>,
+}
+
+/// For whom something may be pending now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NewPending {
+    /// The sessions of a peer.
+    Peer(PeerId),
+    /// A peer that was asked, and the peer that answers for it while nobody is at its seat.
+    Asked(PeerId),
+    /// The peer of a session.
+    Session(SessionId),
+    /// The peer that has asked a question.
+    Asker(QuestionId),
+    /// The peer of the session whose fork has answered a question.
+    Forked(QuestionId),
+    /// All peers.
+    Everyone,
 }
 
 impl<'a> Tx<'a> {
@@ -59,6 +78,7 @@ impl<'a> Tx<'a> {
             wake: RefCell::default(),
             outage_since_ms: Cell::default(),
             changes_identities: Cell::default(),
+            new_pending: RefCell::default(),
         }
     }
 
@@ -127,6 +147,17 @@ impl Tx<'_> {
     /// Returns since when the database server was away, if no write has extended the leases since.
     pub(crate) fn outage_since_ms(&self) -> Option<i64> {
         self.outage_since_ms.get()
+    }
+
+    /// Notes that something may be pending now. A mesh on a server has no markers.
+    pub(super) fn note_new_pending(&self, new: NewPending) {
+        if self.sql.file().is_none() {
+            return;
+        }
+        let mut noted = self.new_pending.borrow_mut();
+        if noted.last() != Some(&new) {
+            noted.push(new);
+        }
     }
 
     /// Extends the leases of the sessions that were served at a time, in wall milliseconds: none could be renewed since.

@@ -24,9 +24,13 @@ pub struct Doorbells {
 }
 
 impl Doorbells {
-    /// Returns the doorbells of a database.
+    /// Returns the doorbells of a database: those of the file itself, if the path is a link to it.
     pub fn of(database: &Path) -> Self {
-        let mut name = database.as_os_str().to_owned();
+        let is_link = database
+            .symlink_metadata()
+            .is_ok_and(|metadata| metadata.is_symlink());
+        let linked = is_link.then(|| database.canonicalize().ok()).flatten();
+        let mut name = linked.as_deref().unwrap_or(database).as_os_str().to_owned();
         name.push(".d");
         Self {
             folder: name.into(),
@@ -41,6 +45,16 @@ impl Doorbells {
     pub fn with_own_sessions(mut self, own_sessions: Option<OwnSessions>) -> Self {
         self.own_sessions = own_sessions;
         self
+    }
+
+    /// Returns the folder with a folder for each session that listens.
+    pub(super) fn doorbells_folder(&self) -> PathBuf {
+        self.folder.join("bells")
+    }
+
+    /// Returns the folder of the calm markers.
+    pub(super) fn calm_folder(&self) -> PathBuf {
+        self.folder.join("calm")
     }
 
     /// Returns the file whose lock the server of a session holds while it runs.
@@ -66,7 +80,7 @@ impl Doorbells {
     }
 
     /// Returns the file with the activity summary of a session.
-    pub fn activity_path(&self, session: SessionId) -> PathBuf {
+    pub(super) fn activity_path(&self, session: SessionId) -> PathBuf {
         self.folder
             .join("sessions")
             .join(format!("{session}.doing"))
@@ -141,6 +155,6 @@ impl Doorbells {
 
     /// Returns the folder that is watched for the doorbell of a session.
     pub(super) fn doorbell_folder(&self, session: SessionId) -> PathBuf {
-        self.folder.join("bells").join(session.to_string())
+        self.doorbells_folder().join(session.to_string())
     }
 }

@@ -10,6 +10,8 @@
 //! a read every 2 s finds what it left; while nobody waits there is no timer, and the next operation of any session writes
 //! the doorbells for questions that have not reached their peer. Where no watcher is available, waits read every 50 ms.
 
+mod activity_file;
+mod calm_marker;
 mod doorbells;
 mod listener;
 #[cfg(feature = "hub")]
@@ -22,6 +24,7 @@ mod signal;
 #[cfg(feature = "watcher")]
 mod watcher;
 
+pub use calm_marker::{CalmMarker, CalmSession};
 pub use doorbells::Doorbells;
 pub use listener::{ListenerKind, WakeListener};
 #[cfg(feature = "hub")]

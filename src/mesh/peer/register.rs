@@ -219,6 +219,9 @@ pub(in crate::mesh) fn register(
         )?;
         session
     };
+    if request.has_server {
+        write.tx.note_removes_markers(session)?;
+    }
     let peer = write.tx.peer(peer.id)?.unwrap_or(peer);
     Ok(SessionHandle::new(
         session,

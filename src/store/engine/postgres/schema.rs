@@ -33,6 +33,10 @@ pub(super) const STEPS: &[SchemaStep] = &[
         version: 6,
         sql: include_str!("../../schema/postgres_0006.sql"),
     },
+    SchemaStep {
+        version: 7,
+        sql: include_str!("../../schema/postgres_0007.sql"),
+    },
 ];
 
 /// The lowest version that a program must know to use a mesh of this schema.
