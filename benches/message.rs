@@ -18,7 +18,7 @@ use crate::world::BenchWorld;
 
 const WRITERS: usize = 32;
 const PER_SECOND_MIN: f64 = 10_000.0;
-const LONGEST_MS_MAX: f64 = 250.0;
+const LONGEST_MS_MAX: f64 = 150.0;
 const WAL_MB_MAX: f64 = 16.0;
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, messages: usize) {

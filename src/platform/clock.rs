@@ -121,6 +121,33 @@ pub fn monotonic_ms() -> i64 {
     read_ms(ClockId::Monotonic)
 }
 
+/// Measures a duration within one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopwatch {
+    started_ns: i64,
+}
+
+impl Stopwatch {
+    /// Begins now.
+    pub fn start() -> Self {
+        Self {
+            started_ns: monotonic_ns(),
+        }
+    }
+
+    /// Returns the time since the beginning.
+    pub fn elapsed(self) -> std::time::Duration {
+        let elapsed_ns = monotonic_ns() - self.started_ns;
+        std::time::Duration::from_nanos(u64::try_from(elapsed_ns).unwrap_or(0))
+    }
+}
+
+/// Returns the monotonic reading in nanoseconds.
+pub fn monotonic_ns() -> i64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
+}
+
 /// Returns only the wall time, in milliseconds since 1970.
 pub fn wall_ms() -> i64 {
     read_ms(ClockId::Realtime)

@@ -1,14 +1,16 @@
-//! Waits for the write lock in steps of 0.1 to 4 ms with jitter, bounded in total.
+//! Waits for the write lock, bounded in total: in the queue of writers, and where there is none in steps of 0.1 to 4 ms with
+//! jitter.
 //!
-//! With the steps of SQLite's own handler, one of 64 writers starved for seconds. Here a writer that has waited for long
-//! retries more often than the others, so that none waits for very long.
+//! With the steps of SQLite's own handler, one of 64 writers starved for seconds. A writer that has waited for long without a
+//! queue retries more often than the others.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::platform::clock::monotonic_ms;
+use super::write_queue::{QueueStep, WriteQueue};
+use crate::platform::clock::Stopwatch;
 
 /// Writers that have waited longer than this retry faster.
 const FAST_RETRY_AFTER: Duration = Duration::from_millis(50);
@@ -44,30 +46,47 @@ impl LockTimeout {
     }
 }
 
-/// Makes every write of the connection wait at most `lock_timeout`, which the result can change.
+/// Makes every write of the connection wait in a queue, at most `lock_timeout`, which the result can change.
 pub(super) fn install_busy_handler(
     connection: &mut Connection,
     lock_timeout: Duration,
+    queue: Arc<WriteQueue>,
 ) -> rusqlite::Result<LockTimeout> {
     let limit = LockTimeout::default();
     limit.set(lock_timeout);
     let shared = limit.clone();
-    let mut wait_started_monotonic_ms = 0;
+    let mut wait_started = Stopwatch::start();
     connection.busy_handler(Some(move |count: i32| {
-        let now_monotonic_ms = monotonic_ms();
         if count == 0 {
-            wait_started_monotonic_ms = now_monotonic_ms;
+            wait_started = Stopwatch::start();
         }
-        let waited_ms = now_monotonic_ms - wait_started_monotonic_ms;
-        let waited = Duration::from_millis(u64::try_from(waited_ms).unwrap_or(0));
-        if waited >= shared.get() {
+        let waited = || wait_started.elapsed();
+        let retry_fast = shared.retry_fast.load(Ordering::Relaxed);
+        let pause = if retry_fast {
+            QueueStep::Unusable
+        } else {
+            wait_in_queue(&queue, || waited() >= shared.get())
+        };
+        if waited() >= shared.get() {
             return false;
         }
-        let is_fast = waited >= FAST_RETRY_AFTER || shared.retry_fast.load(Ordering::Relaxed);
-        std::thread::sleep(retry_delay(count, is_fast));
+        std::thread::sleep(match pause {
+            QueueStep::TryAfter(pause) | QueueStep::LookAfter(pause) => pause,
+            QueueStep::Unusable => retry_delay(count, retry_fast || waited() >= FAST_RETRY_AFTER),
+        });
         true
     }))?;
     Ok(limit)
+}
+
+/// Waits until it is this writer's turn to try, or `is_over` says that it has waited long enough. Returns the last step.
+pub(super) fn wait_in_queue(queue: &WriteQueue, is_over: impl Fn() -> bool) -> QueueStep {
+    loop {
+        match queue.step() {
+            QueueStep::LookAfter(pause) if !is_over() => queue.wait(pause),
+            step => return step,
+        }
+    }
 }
 
 /// Returns a random step below a ceiling, which doubles with each retry and is low again for a fast one.

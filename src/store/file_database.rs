@@ -1,10 +1,11 @@
 //! A mesh in a file of SQLite: opened, reopened when another file takes its place, and kept small.
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::busy_handler::{LockTimeout, install_busy_handler};
+use super::busy_handler::{LockTimeout, install_busy_handler, wait_in_queue};
 use super::connect::{FAST_SECURE_DELETE, Options, configure, connect};
 use super::database_path::{check_folder, folder_of, with_suffix};
 use super::engine;
@@ -13,9 +14,10 @@ use super::file_header::FileId;
 use super::migrate::migrate;
 use super::schema::Schema;
 use super::transaction::Tx;
+use super::write_queue::WriteQueue;
 use super::{create, file_header};
 use crate::model::{Error, Result};
-use crate::platform::{Fault, Moment, permissions};
+use crate::platform::{Fault, Moment, clock, permissions};
 use crate::store::wal::{CheckpointMode, WalPageCount, checkpoint};
 
 /// An open file.
@@ -29,6 +31,7 @@ pub(super) struct FileDatabase {
     pub(super) version: u32,
     /// How many of its commits changed access keys, or who the peers and sessions are.
     identity_changes: u64,
+    write_queue: Arc<WriteQueue>,
 }
 
 impl FileDatabase {
@@ -49,8 +52,13 @@ impl FileDatabase {
         let file = file_header::check(path)?;
         let mut connection = connect(path)?;
         let with_path = |error| fault(path, error);
-        let lock_timeout =
-            install_busy_handler(&mut connection, options.lock_timeout).map_err(with_path)?;
+        let write_queue = Arc::new(WriteQueue::of(path));
+        let lock_timeout = install_busy_handler(
+            &mut connection,
+            options.lock_timeout,
+            Arc::clone(&write_queue),
+        )
+        .map_err(with_path)?;
         let wal_pages = configure(&mut connection, options).map_err(with_path)?;
         let version = migrate(&mut connection, path, schema, !options.hook)?;
         Ok(Self {
@@ -61,6 +69,7 @@ impl FileDatabase {
             wal_pages,
             version,
             identity_changes: 0,
+            write_queue,
         })
     }
 
@@ -104,10 +113,18 @@ impl FileDatabase {
         operation: impl FnOnce(&Tx) -> Result<T>,
     ) -> Result<T> {
         let path = &self.path;
-        let sql = self
+        let limit = self.lock_timeout.get();
+        if self.write_queue.is_closed() {
+            let since = clock::Stopwatch::start();
+            wait_in_queue(&self.write_queue, || since.elapsed() >= limit);
+            self.lock_timeout.set(limit.saturating_sub(since.elapsed()));
+        }
+        let begun = self
             .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(|error| fault(path, error))?;
+            .transaction_with_behavior(TransactionBehavior::Immediate);
+        self.write_queue.leave();
+        self.lock_timeout.set(limit);
+        let sql = begun.map_err(|error| fault(path, error))?;
         let tx = Tx::new(engine::Transaction::File(sql), now, self.version);
         let outcome = operation(&tx).map_err(|error| add_path(path, error));
         let secure_delete = tx.is_secure_delete_enabled();

@@ -3,8 +3,7 @@
 //! *Purpose:* a database without a daemon. It is in WAL mode, each operation is one short transaction, a write begins
 //! `IMMEDIATE` so that the lock is taken where the code says so, and ids are made inside the transaction, so that their
 //! order is the commit order.
-//! *Why not otherwise:* SQLite's own busy handler starves writers under load, so `busy_handler` waits in short steps with
-//! jitter. A hook that closes last would pay for a checkpoint, so hooks close without one. A file created in place could
+//! *Why not otherwise:* SQLite's own busy handler starves writers under load, so they wait in a fair `write_queue`. A hook that closes last would pay for a checkpoint, so hooks close without one. A file created in place could
 //! be opened half-written, so it is created under another name and linked into place.
 //!
 //! [`Store`] opens a database and runs transactions ([`Tx`]). Each file named after a table adds the statements on it to
@@ -73,6 +72,7 @@ mod task;
 mod transaction;
 mod wait;
 mod wal;
+mod write_queue;
 
 #[cfg(feature = "hub")]
 pub(crate) use access_key::NewKey;

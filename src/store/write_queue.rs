@@ -1,0 +1,344 @@
+//! The queue of writers that wait for the write lock: a bound on their wait where SQLite has none.
+//!
+//! SQLite gives its lock to the writer that asks at the right moment, so waiting writers retry, and one of many may wait for
+//! seconds. Here a writer that has tried a few times takes a *ticket*: in an empty file it locks the byte whose number is the time
+//! and its slot. Of those with a ticket only the one with the oldest, the head of the queue, retries. Writers without a ticket may
+//! still come first, because the one that has just written has its pages in its cache and is ready to write on. Once the head has
+//! waited for [`CLOSED_AFTER`] they have to queue as well, until the old tickets are served in their order.
+//!
+//! A writer that has got the lock gives its ticket back and wakes the next one by the pipe of its slot. Locks and pipes go with
+//! their process: a killed writer holds nobody back, and a wake-up that it did not send is made up for by a look every few
+//! milliseconds.
+//!
+//! The queue only orders. A writer that cannot use it, or finds that its head does not move because its process is stopped, tries
+//! the lock of SQLite as before.
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use super::database_path::with_suffix;
+use crate::platform::clock::{Stopwatch, monotonic_ns};
+use crate::platform::permissions;
+
+/// How often a writer tries before it takes a ticket.
+const TRIES_WITHOUT_TICKET: u32 = 4;
+/// The ceiling of the pause before the first of these tries; it doubles with each.
+const FIRST_CEILING_US: u64 = 100;
+/// After this wait of its head, nobody comes before the queue.
+const CLOSED_AFTER: Duration = Duration::from_millis(60);
+/// How long the head waits between two tries while others may come first, and when they may not.
+const OPEN_TRY_STEP: Duration = Duration::from_millis(1);
+const CLOSED_TRY_STEP: Duration = Duration::from_micros(50);
+/// How long the others wait for their wake-up before they look themselves.
+const LOOK_STEP: Duration = Duration::from_millis(4);
+/// If a head that is served first does not move for so long, the others try as well.
+const HEAD_IS_STUCK_AFTER: Duration = Duration::from_millis(80);
+/// How many writers can wait at once; more retry by chance. The lowest bits of a ticket are the slot.
+const SLOTS: i64 = 1024;
+
+/// The queue, as one connection uses it.
+#[derive(Debug)]
+pub(super) struct WriteQueue {
+    folder: PathBuf,
+    state: Mutex<QueueState>,
+}
+
+#[derive(Debug, Default)]
+struct QueueState {
+    tickets: Option<File>,
+    slot: Option<Slot>,
+    ticket: Option<Ticket>,
+    tries: u32,
+}
+
+/// The place of a waiting writer, with the pipe by which it is woken.
+#[derive(Debug)]
+struct Slot {
+    number: i64,
+    pipe: File,
+}
+
+#[derive(Debug)]
+struct Ticket {
+    number: i64,
+    /// The oldest ticket at the last look, and since when it is.
+    head: i64,
+    head_since: Stopwatch,
+}
+
+/// What a waiting writer does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum QueueStep {
+    /// It waits for so long, then tries to get the lock.
+    TryAfter(Duration),
+    /// It waits to be woken, at most for so long, then looks again whether it may try.
+    LookAfter(Duration),
+    /// There is no queue here: it retries by chance.
+    Unusable,
+}
+
+impl WriteQueue {
+    /// Returns the queue of a database. Its files are made when the first writer has to wait.
+    pub(super) fn of(database: &Path) -> Self {
+        Self {
+            folder: with_suffix(database, ".d").join("writers"),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Returns whether a writer has to take a ticket before it tries: the head has waited for long.
+    pub(super) fn is_closed(&self) -> bool {
+        let mut state = self.state();
+        if state.tickets.is_none() {
+            let path = self.folder.join("tickets");
+            state.tickets = File::options().read(true).write(true).open(path).ok();
+        }
+        let Some(tickets) = &state.tickets else {
+            return false;
+        };
+        let is_closed = oldest_ticket_before(tickets, i64::MAX).is_some_and(is_served_first);
+        if is_closed {
+            state.tries = TRIES_WITHOUT_TICKET;
+        }
+        is_closed
+    }
+
+    /// Returns the next step of a writer that waits. Takes a ticket if it has none.
+    pub(super) fn step(&self) -> QueueStep {
+        let mut state = self.state();
+        let state = &mut *state;
+        if state.tries < TRIES_WITHOUT_TICKET {
+            state.tries += 1;
+            let ceiling_us = FIRST_CEILING_US << state.tries;
+            return QueueStep::TryAfter(Duration::from_micros(fastrand::u64(50..ceiling_us)));
+        }
+        if state.slot.is_none() && self.join(state).is_err() {
+            return QueueStep::Unusable;
+        }
+        let (Some(tickets), Some(slot)) = (&state.tickets, &state.slot) else {
+            return QueueStep::Unusable;
+        };
+        if state.ticket.is_none() {
+            state.ticket = take_ticket(tickets, slot);
+        }
+        match &mut state.ticket {
+            None => QueueStep::Unusable,
+            Some(ticket) => ticket.step(oldest_ticket_before(tickets, ticket.number)),
+        }
+    }
+
+    /// Waits until this writer is woken, or for so long.
+    pub(super) fn wait(&self, limit: Duration) {
+        let mut state = self.state();
+        let Some(slot) = &mut state.slot else {
+            return std::thread::sleep(limit);
+        };
+        let timeout = rustix::time::Timespec {
+            tv_sec: 0,
+            tv_nsec: i64::from(limit.subsec_nanos()),
+        };
+        let is_woken = poll(
+            &mut [PollFd::new(&slot.pipe, PollFlags::IN)],
+            Some(&timeout),
+        );
+        if is_woken.is_ok_and(|ready| ready > 0) {
+            let _ = slot.pipe.read(&mut [0; 64]);
+        }
+    }
+
+    /// Ends the wait of a writer, which has got the lock or gives up.
+    pub(super) fn leave(&self) {
+        let mut state = self.state();
+        state.tries = 0;
+        let (Some(ticket), Some(tickets)) = (state.ticket.take(), &state.tickets) else {
+            return;
+        };
+        let _ = set_lock(tickets, ticket.number, libc::F_UNLCK);
+        if let Some(next) = oldest_ticket_before(tickets, i64::MAX) {
+            self.wake(next);
+        }
+    }
+
+    /// Opens the files, and finds a slot that no other writer has.
+    fn join(&self, state: &mut QueueState) -> std::io::Result<()> {
+        if !self.folder.exists() {
+            permissions::create_folder(&self.folder).map_err(|_| ErrorKind::PermissionDenied)?;
+        }
+        let path = self.folder.join("tickets");
+        drop(permissions::append_file(&path)?);
+        state.tickets = Some(File::options().read(true).write(true).open(path)?);
+        let first = i64::from(std::process::id()) % SLOTS;
+        for number in (first..SLOTS).chain(0..first) {
+            let path = self.pipe_path(number);
+            match mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0) {
+                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            // For reading and writing, so that it has no end.
+            let pipe = open_pipe(&path)?;
+            if pipe.try_lock().is_ok() {
+                state.slot = Some(Slot { number, pipe });
+                return Ok(());
+            }
+        }
+        Err(ErrorKind::QuotaExceeded.into())
+    }
+
+    /// Wakes the writer that has a ticket. One that has ended needs none.
+    fn wake(&self, ticket: i64) {
+        if let Ok(mut pipe) = open_pipe(&self.pipe_path(ticket % SLOTS)) {
+            let _ = pipe.write(&[1]);
+        }
+    }
+
+    fn pipe_path(&self, slot: i64) -> PathBuf {
+        self.folder.join(slot.to_string())
+    }
+
+    fn state(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ticket {
+    fn step(&mut self, oldest: Option<i64>) -> QueueStep {
+        let Some(oldest) = oldest else {
+            return QueueStep::TryAfter(if is_served_first(self.number) {
+                CLOSED_TRY_STEP
+            } else {
+                OPEN_TRY_STEP
+            });
+        };
+        if oldest != self.head {
+            (self.head, self.head_since) = (oldest, Stopwatch::start());
+        } else if is_served_first(oldest) && self.head_since.elapsed() >= HEAD_IS_STUCK_AFTER {
+            return QueueStep::TryAfter(LOOK_STEP);
+        }
+        QueueStep::LookAfter(LOOK_STEP)
+    }
+}
+
+/// Returns whether the writer with this ticket has waited so long that nobody may come first.
+fn is_served_first(ticket: i64) -> bool {
+    let waited = u64::try_from(monotonic_ns() - ticket).unwrap_or(0);
+    Duration::from_nanos(waited) >= CLOSED_AFTER
+}
+
+/// Takes the ticket of this moment.
+fn take_ticket(tickets: &File, slot: &Slot) -> Option<Ticket> {
+    let now = monotonic_ns();
+    let number = now - now % SLOTS + slot.number;
+    set_lock(tickets, number, libc::F_WRLCK).then(|| Ticket {
+        number,
+        head: 0,
+        head_since: Stopwatch::start(),
+    })
+}
+
+fn open_pipe(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true);
+    options.custom_flags(libc::O_NONBLOCK).open(path)
+}
+
+/// Locks or unlocks a byte. Returns false if another writer has it.
+fn set_lock(file: &File, byte: i64, kind: i32) -> bool {
+    let lock = range(byte, 1, kind);
+    fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).is_ok()
+}
+
+/// Returns a ticket of another writer that is older than `number`: the oldest, because the kernel keeps the locks of a file in the
+/// order in which they were taken.
+fn oldest_ticket_before(tickets: &File, number: i64) -> Option<i64> {
+    let mut lock = range(0, number, libc::F_WRLCK);
+    fcntl(tickets, FcntlArg::F_OFD_GETLK(&mut lock)).ok()?;
+    (i32::from(lock.l_type) != libc::F_UNLCK).then_some(lock.l_start)
+}
+
+fn range(start: i64, length: i64, kind: i32) -> libc::flock {
+    libc::flock {
+        l_type: i16::try_from(kind).expect("a small number"),
+        l_whence: i16::try_from(libc::SEEK_SET).expect("a small number"),
+        l_start: start,
+        l_len: length,
+        l_pid: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queues() -> (tempfile::TempDir, [WriteQueue; 3]) {
+        let place = tempfile::tempdir().unwrap();
+        let queue = || WriteQueue::of(&place.path().join("mesh.db"));
+        let queues = [queue(), queue(), queue()];
+        (place, queues)
+    }
+
+    /// Takes a ticket. Returns whether the writer is the head of the queue.
+    fn is_head(queue: &WriteQueue) -> bool {
+        queue.state().tries = TRIES_WITHOUT_TICKET;
+        matches!(queue.step(), QueueStep::TryAfter(_))
+    }
+
+    #[test]
+    fn tickets_are_served_in_their_order() {
+        let (_place, [ada, bo, cy]) = queues();
+        assert!(is_head(&ada) && !is_head(&bo) && !is_head(&cy));
+        ada.leave();
+        assert!(is_head(&bo) && !is_head(&cy));
+        assert!(!is_head(&ada), "it queues behind the others");
+        bo.leave();
+        assert!(is_head(&cy));
+    }
+
+    #[test]
+    fn nobody_comes_before_a_head_that_has_waited_for_long() {
+        let (_place, [ada, bo, cy]) = queues();
+        assert!(!cy.is_closed(), "nobody waits");
+        assert!(is_head(&ada));
+        assert!(!cy.is_closed());
+        std::thread::sleep(CLOSED_AFTER);
+        assert!(!is_head(&bo) && cy.is_closed());
+        ada.leave();
+        assert!(!cy.is_closed(), "bo has just come");
+    }
+
+    #[test]
+    fn writer_that_leaves_wakes_the_next() {
+        let (_place, [ada, bo, _]) = queues();
+        assert!(is_head(&ada) && !is_head(&bo));
+        let began = Stopwatch::start();
+        std::thread::scope(|scope| {
+            scope.spawn(|| bo.wait(Duration::from_millis(999)));
+            ada.leave();
+        });
+        assert!(began.elapsed() < Duration::from_millis(900));
+    }
+
+    #[test]
+    fn ticket_goes_with_its_writer() {
+        let (_place, [ada, bo, _]) = queues();
+        assert!(is_head(&ada) && !is_head(&bo));
+        drop(ada);
+        assert!(is_head(&bo));
+    }
+
+    /// Its process may be stopped.
+    #[test]
+    fn head_that_does_not_move_holds_nobody_back() {
+        let (_place, [ada, bo, _]) = queues();
+        assert!(is_head(&ada) && !is_head(&bo));
+        std::thread::sleep(CLOSED_AFTER + HEAD_IS_STUCK_AFTER);
+        assert!(is_head(&bo));
+    }
+}
