@@ -217,6 +217,9 @@ mod hooks;
 /// Many real processes at once.
 mod concurrency;
 
+/// Programs are killed while sessions work: no reported result is lost, repeated or untrue.
+mod crash;
+
 /// When a session is woken by its own inbox, and what the asker gets as its result.
 mod wake_policy;
 

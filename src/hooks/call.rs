@@ -47,9 +47,10 @@ impl HookCall {
         from_settings
             .or_else(|| claude_code::find_session_ancestor(process::own_pid(), registry_entry))
             .or_else(|| {
-                process::ancestors(process::own_pid())
-                    .next()
-                    .map(|parent| parent.key)
+                // A process whose session has ended is adopted by the first process.
+                let is_orphan =
+                    |parent: &ProcessKey| parent.pid == 1 && self.settings.claude.pid.is_some();
+                process::parent().filter(|parent| !is_orphan(parent))
             })
             .ok_or_else(|| {
                 Fault::new(

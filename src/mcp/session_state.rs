@@ -33,6 +33,8 @@ pub(super) struct Shared {
     settings: Settings,
     clock: Arc<SystemClock>,
     started: Moment,
+    /// The process that has started this one.
+    parent: Option<ProcessKey>,
     session_state: Mutex<SessionState>,
     conversation: Mutex<Option<String>>,
     doorbell_signals: watch::Sender<u64>,
@@ -66,6 +68,7 @@ impl Shared {
         let clock = Arc::new(SystemClock::new());
         Self {
             started: clock.now(),
+            parent: process::parent(),
             settings,
             clock,
             session_state: Mutex::default(),
@@ -346,10 +349,11 @@ impl SessionState {
     fn register_session(&mut self, shared: &Shared, client: &str) -> Result<()> {
         let process = self
             .find_session(shared, client)
+            // If that has ended, the parent is another process, which adopts those without one.
             .or_else(|| {
-                process::ancestors(process::own_pid())
-                    .next()
-                    .map(|parent| parent.key)
+                shared
+                    .parent
+                    .filter(|parent| Some(*parent) == process::parent())
             })
             .ok_or_else(|| Refusal::Unsupported {
                 problem: "the client of this server has ended".into(),

@@ -79,6 +79,11 @@ pub fn ancestors(pid: i32) -> impl Iterator<Item = ProcessStat> {
     .take(64)
 }
 
+/// Returns the parent of this process.
+pub fn parent() -> Option<ProcessKey> {
+    ancestors(own_pid()).next().map(|parent| parent.key)
+}
+
 /// Returns the executable of a process.
 pub fn program(pid: i32) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/exe")).ok()

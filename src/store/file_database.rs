@@ -17,7 +17,7 @@ use super::transaction::Tx;
 use super::write_queue::WriteQueue;
 use super::{create, file_header};
 use crate::model::{Error, Result};
-use crate::platform::{Fault, Moment, clock, permissions};
+use crate::platform::{Fault, Moment, clock, fail_point, permissions};
 use crate::store::wal::{CheckpointMode, WalPageCount, checkpoint};
 
 /// An open file.
@@ -174,6 +174,7 @@ impl FileDatabase {
     /// Checkpoints a WAL that has become long. The commit before is durable without it, so a failure is ignored.
     pub(super) fn checkpoint_if_wal_is_long(&self) {
         if self.wal_pages.take_is_long() {
+            fail_point::reach("before-checkpoint");
             let _ = self.checkpoint(CheckpointMode::Restart);
         }
     }

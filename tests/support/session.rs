@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use super::shared::{register, request_metadata};
+use super::shared::{register, request_metadata, result};
 use super::{InFlight, ProcessOutput, WAIT_TIMEOUT, World, has_ended, merged, wait_until};
 use serde_json::{Value, json};
 
@@ -132,6 +132,13 @@ impl Session {
             }),
         );
         InFlight { session: self, id }.result()
+    }
+
+    /// Calls a tool. Returns nothing if the server ends before it answers.
+    pub(crate) fn try_call(&self, tool: &str, arguments: Value) -> Option<Value> {
+        let id = self.start(tool, arguments).id;
+        let answer = self.output.wait_for(|line| line["id"] == id).ok()?;
+        Some(result(&answer))
     }
 
     #[track_caller]
