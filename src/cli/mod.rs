@@ -162,6 +162,7 @@ enum Command {
     Uninstall(uninstall::UninstallArgs),
     Doctor(doctor::DoctorArgs),
     Demo(demo::DemoArgs),
+    Bench(demo::BenchArgs),
     #[command(hide = true)]
     Notify(desktop_notification::NotifyArgs),
     #[command(hide = true)]
@@ -242,6 +243,7 @@ fn dispatch(cli: Cli) -> CommandResult {
         Command::Restore(args) => restore::restore(&args, json),
         Command::Doctor(args) => doctor::doctor(&args, json),
         Command::Demo(args) => demo::demo(&args, json),
+        Command::Bench(args) => demo::bench(&args, json),
         Command::Notify(args) => desktop_notification::notify(&args, json),
         Command::DemoClient(_) => demo::client(),
         Command::Peers(args) => at_mesh!(json, &args, peer, peers, run),

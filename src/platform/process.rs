@@ -79,6 +79,14 @@ pub fn ancestors(pid: i32) -> impl Iterator<Item = ProcessStat> {
     .take(64)
 }
 
+/// Returns the children of a process that its main thread has started.
+#[cfg(feature = "cli")]
+pub fn children(pid: i32) -> Vec<i32> {
+    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let listed = listed.unwrap_or_default();
+    listed.split_whitespace().flat_map(str::parse).collect()
+}
+
 /// Returns the parent of this process.
 pub fn parent() -> Option<ProcessKey> {
     ancestors(own_pid()).next().map(|parent| parent.key)

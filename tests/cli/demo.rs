@@ -1,4 +1,4 @@
-//! `demo`: it runs its scenarios and removes everything it made.
+//! `demo` and `bench`: they run their scenarios and remove everything they made.
 
 use serde_json::Value;
 
@@ -30,6 +30,27 @@ fn demo_runs_its_scenarios_and_cleans_up() {
     assert!(times[0]["times"]["ask_to_doorbell_ms"].is_i64(), "{json:#}");
     assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0);
     assert!(!fixture.world.home().join(".claude-mesh").exists());
+}
+
+#[test]
+fn bench_measures_each_figure_and_cleans_up() {
+    let mut fixture = CliFixture::new();
+    let temporary = fixture.world.project("tmp");
+    fixture.world.set("TMPDIR", temporary.to_str().unwrap());
+    let reported = fixture.run_ok(&["bench", "--rounds", "10", "--json"]);
+    let json: Value = serde_json::from_str(&reported).unwrap();
+    let figures = json["figures"].as_array().unwrap();
+    assert_eq!(figures.len(), 8, "{json:#}");
+    for figure in figures {
+        assert!(figure["median"].as_f64().unwrap() > 0.0, "{figure}");
+        if let Some(floor) = figure["floor"]["median"].as_f64() {
+            assert!(
+                floor > 0.0 && figure["ratio"].as_f64().unwrap() > 1.0,
+                "{figure}"
+            );
+        }
+    }
+    assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0);
 }
 
 #[test]

@@ -199,6 +199,13 @@ impl FakeSession {
         Ok(text.unwrap_or_default().to_owned())
     }
 
+    /// Returns the process of its server, which is the child of its client.
+    pub(super) fn server(&self) -> Option<i32> {
+        process::children(i32::try_from(self.client.id()).ok()?)
+            .first()
+            .copied()
+    }
+
     /// Kills the client as `kill -9` does, and waits for the end of its server.
     pub(super) fn kill(mut self) -> anyhow::Result<()> {
         self.client.kill()?;
@@ -223,12 +230,7 @@ impl FakeSession {
 
     fn send(&self, method: &str, mut params: Value) -> anyhow::Result<i64> {
         let id = self.next_id.replace(self.next_id.get() + 1);
-        params["_meta"] = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": { "name": "claude-code", "version": env!("CARGO_PKG_VERSION") },
-            "io.modelcontextprotocol/clientCapabilities": {},
-            "progressToken": id,
-        });
+        params["_meta"] = request_metadata(id);
         let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
         let mut stdin = self
             .stdin
@@ -253,6 +255,16 @@ impl FakeSession {
     fn next(&self) -> anyhow::Result<Value> {
         receive(&self.lines, &self.wait_limit)
     }
+}
+
+/// Returns the metadata of a request, as Claude Code sends it.
+pub(super) fn request_metadata(id: i64) -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "claude-code", "version": env!("CARGO_PKG_VERSION") },
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "progressToken": id,
+    })
 }
 
 /// Waits for a line, unless the demo is interrupted.

@@ -2,6 +2,7 @@
 //!
 //! It runs in a temporary folder with a mesh of its own, which is removed when the demo ends, also after an error or Ctrl-C.
 
+mod bench;
 mod claude;
 mod fake_session;
 mod real;
@@ -25,6 +26,8 @@ use crate::cli::demo::reporter::Reporter;
 use crate::cli::demo::sandbox::Sandbox;
 use crate::cli::duration::format_elapsed_ms;
 use claude::ClaudeProgram;
+
+pub(super) use bench::{BenchArgs, bench};
 
 /// Play the main scenarios with real programs, with or without Claude Code
 ///
@@ -56,12 +59,7 @@ pub(super) struct DemoClientArgs {}
 /// Runs the demo and prints its result.
 pub(super) fn demo(args: &DemoArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
-    let programs = install_paths(&settings)?.programs;
-    if let Some(missing) = PROGRAMS.iter().find(|name| !programs.join(name).is_file()) {
-        let message = format!("{missing} is not in the folder of claude-mesh");
-        let hint = "install all programs into one folder (`cargo install` does)";
-        return Err(CliError::new("unsupported", message, hint).into());
-    }
+    let programs = program_folder()?;
     let mut reporter = Reporter::new(json);
     if !args.real {
         let sandbox = Sandbox::set_up(programs, Duration::from_secs(20))?;
@@ -98,6 +96,17 @@ pub(super) fn demo(args: &DemoArgs, json: bool) -> CommandResult {
     };
     drop(sandbox);
     demo_result.report(&reporter)
+}
+
+/// Returns the folder with all programs.
+fn program_folder() -> Result<PathBuf, Failure> {
+    let programs = install_paths(&Settings::of_this_process()?)?.programs;
+    if let Some(missing) = PROGRAMS.iter().find(|name| !programs.join(name).is_file()) {
+        let message = format!("{missing} is not in the folder of claude-mesh");
+        let hint = "install all programs into one folder (`cargo install` does)";
+        return Err(CliError::new("unsupported", message, hint).into());
+    }
+    Ok(programs)
 }
 
 /// The result of the demo.
