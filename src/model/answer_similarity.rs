@@ -1,8 +1,8 @@
 //! Finds the earlier answers of a peer that fit a new question, as prior answers for a caller who cannot be answered now.
 //! Answers below a minimal similarity are left out, so that no answer is better than a wrong one.
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use crate::model::tokenize::words_by_stem;
+use crate::model::tokenize::{tokenize, words_by_stem};
 
 /// The largest number of prior answers in a result.
 pub const ANSWERS_MAX: usize = 3;
@@ -44,16 +44,23 @@ pub struct AnswerMatch {
 /// Returns the earlier answers that fit a question, best first. `earlier` is sorted newest first, which also decides between
 /// equal scores.
 pub fn find_similar_answers(question: &str, earlier: &[AnsweredQuestion]) -> Vec<AnswerMatch> {
-    let question_words = words_by_stem(question);
-    if question_words.is_empty() {
+    let mut stems = StemIds::default();
+    let question: Vec<QuestionWord> = words_by_stem(question)
+        .into_iter()
+        .map(|(stem, surface_form)| QuestionWord {
+            id: stems.id_of_stem(&stem),
+            surface_form,
+        })
+        .collect();
+    if question.is_empty() {
         return Vec::new();
     }
-    let questions: Vec<BTreeMap<String, String>> = earlier
+    let earlier_ids: Vec<Vec<StemId>> = earlier
         .iter()
-        .map(|one| words_by_stem(one.question))
+        .map(|one| stems.ids_of_text(one.question))
         .collect();
-    let weights = TermWeights::of(&questions);
-    let mut fits: Vec<AnswerMatch> = questions
+    let weights = TermWeights::of(&earlier_ids, stems.count());
+    let mut fits: Vec<AnswerMatch> = earlier_ids
         .iter()
         .enumerate()
         .filter_map(|(index, words)| {
@@ -62,7 +69,7 @@ pub fn find_similar_answers(question: &str, earlier: &[AnsweredQuestion]) -> Vec
                 words,
                 answer: earlier[index].answer,
             };
-            answer_match(&question_words, &candidate, &weights)
+            answer_match(&question, &candidate, &weights, &mut stems)
         })
         .collect();
     fits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.index.cmp(&b.index)));
@@ -80,60 +87,111 @@ pub fn find_similar_answers(question: &str, earlier: &[AnsweredQuestion]) -> Vec
     distinct
 }
 
+/// The number of a stem.
+type StemId = u32;
+
+/// A word of the new question.
+struct QuestionWord {
+    id: StemId,
+    surface_form: String,
+}
+
+/// Numbers the stems of words, so that thousands of texts are compared by numbers and each word is stemmed once.
+#[derive(Default)]
+struct StemIds {
+    of_stem: HashMap<String, StemId>,
+    /// What a run of letters and digits stands for: nothing, a word, or several words.
+    of_run: HashMap<String, Vec<StemId>>,
+}
+
+impl StemIds {
+    fn count(&self) -> usize {
+        self.of_stem.len()
+    }
+
+    fn id_of_stem(&mut self, stem: &str) -> StemId {
+        if let Some(id) = self.of_stem.get(stem) {
+            return *id;
+        }
+        let id = StemId::try_from(self.of_stem.len()).unwrap_or(StemId::MAX);
+        self.of_stem.insert(stem.to_owned(), id);
+        id
+    }
+
+    /// Returns the stems of the meaningful words of a text, each once, in order.
+    fn ids_of_text(&mut self, text: &str) -> Vec<StemId> {
+        let mut ids = Vec::new();
+        for run in text.split(|c: char| !c.is_alphanumeric()) {
+            if let Some(known) = self.of_run.get(run) {
+                ids.extend_from_slice(known);
+                continue;
+            }
+            let words = tokenize(run).into_iter();
+            let new: Vec<StemId> = words.map(|word| self.id_of_stem(&word.stem)).collect();
+            ids.extend_from_slice(&new);
+            self.of_run.insert(run.to_owned(), new);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+}
+
 /// An earlier question with its answer, as it is compared.
 struct Candidate<'a> {
     index: usize,
-    words: &'a BTreeMap<String, String>,
+    /// Its stems, in order.
+    words: &'a [StemId],
     answer: &'a str,
 }
 
 fn answer_match(
-    question_words: &BTreeMap<String, String>,
+    question: &[QuestionWord],
     candidate: &Candidate,
     weights: &TermWeights,
+    stems: &mut StemIds,
 ) -> Option<AnswerMatch> {
     let &Candidate {
         index,
         words,
         answer,
     } = candidate;
-    let common: Vec<&String> = question_words
-        .keys()
-        .filter(|word| words.contains_key(*word))
-        .collect();
+    let is_asked = |word: &QuestionWord| words.binary_search(&word.id).is_ok();
+    let weight_of = |word: &QuestionWord| weights.weight_of(word.id);
+    let common = question.iter().filter(|word| is_asked(word)).count();
     // One common word is enough only if both questions have hardly any other.
-    let enough =
-        common.len() >= 2 || (common.len() == 1 && question_words.len() == 1 && words.len() <= 2);
+    let enough = common >= 2 || (common == 1 && question.len() == 1 && words.len() <= 2);
     if !enough {
         return None;
     }
-    let candidate_weight: f64 = words.keys().map(|word| weights.weight_of(word)).sum();
-    let common_weight: f64 = common.iter().map(|word| weights.weight_of(word)).sum();
+    let candidate_weight: f64 = words.iter().map(|word| weights.weight_of(*word)).sum();
+    let common_weight: f64 = question
+        .iter()
+        .filter(|word| is_asked(word))
+        .map(weight_of)
+        .sum();
     if common_weight < CANDIDATE_COVERAGE_MIN * candidate_weight {
         return None;
     }
-    let answer = words_by_stem(crate::platform::text::cut_bytes(
+    let answer = stems.ids_of_text(crate::platform::text::cut_bytes(
         answer,
         ANSWER_BYTES_SCANNED,
     ));
-    let only_answered = |word: &&String| !words.contains_key(*word) && answer.contains_key(*word);
-    let answer_weight: f64 = question_words
-        .keys()
-        .filter(only_answered)
-        .map(|word| weights.weight_of(word))
+    let is_answered = |word: &QuestionWord| answer.binary_search(&word.id).is_ok();
+    let answer_weight: f64 = question
+        .iter()
+        .filter(|word| !is_asked(word) && is_answered(word))
+        .map(weight_of)
         .sum();
-    let all: f64 = question_words
-        .keys()
-        .map(|word| weights.weight_of(word))
-        .sum();
+    let all: f64 = question.iter().map(weight_of).sum();
     let coverage = (common_weight + ANSWER_WORD_WEIGHT * answer_weight) / all;
     if coverage < QUESTION_COVERAGE_MIN {
         return None;
     }
-    let matched = question_words
+    let matched = question
         .iter()
-        .filter(|(word, _)| words.contains_key(*word) || answer.contains_key(*word))
-        .map(|(_, surface_form)| surface_form.clone())
+        .filter(|word| is_asked(word) || is_answered(word))
+        .map(|word| word.surface_form.clone())
         .collect();
     // Of two that cover the question equally, the one with fewer other words is nearer.
     let nearness = common_weight / candidate_weight;
@@ -146,28 +204,33 @@ fn answer_match(
 
 /// The weights of words: the more questions have a word, the lower its weight.
 struct TermWeights {
-    counts: HashMap<String, u32>,
-    all: f64,
+    of_known: Vec<f64>,
+    of_unknown: f64,
 }
 
 impl TermWeights {
-    fn of(questions: &[BTreeMap<String, String>]) -> Self {
-        let mut counts = HashMap::new();
-        for word in questions.iter().flat_map(BTreeMap::keys) {
-            *counts.entry(word.clone()).or_insert(0) += 1;
+    /// Returns the weights of the first `count` stems in these questions.
+    fn of(questions: &[Vec<StemId>], count: usize) -> Self {
+        let mut counts = vec![0_u32; count];
+        for word in questions.iter().flatten() {
+            counts[*word as usize] += 1;
         }
+        let all = f64::from(u32::try_from(questions.len()).unwrap_or(u32::MAX));
+        // A word that no earlier question has may be a synonym or another subject, so it counts half.
+        let of_unknown = 0.5 * (1.0 + all).ln().max(0.7);
+        let weight = |count: u32| match count {
+            0 => of_unknown,
+            count => (1.0 + all / f64::from(count)).ln().max(0.7),
+        };
         Self {
-            counts,
-            all: f64::from(u32::try_from(questions.len()).unwrap_or(u32::MAX)),
+            of_known: counts.into_iter().map(weight).collect(),
+            of_unknown,
         }
     }
 
-    fn weight_of(&self, word: &str) -> f64 {
-        match self.counts.get(word) {
-            Some(count) => (1.0 + self.all / f64::from(*count)).ln().max(0.7),
-            // A word that no earlier question has may be a synonym or another subject, so it counts half.
-            None => 0.5 * (1.0 + self.all).ln().max(0.7),
-        }
+    fn weight_of(&self, word: StemId) -> f64 {
+        let known = self.of_known.get(word as usize);
+        known.copied().unwrap_or(self.of_unknown)
     }
 }
 
