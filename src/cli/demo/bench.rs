@@ -217,7 +217,7 @@ impl Drop for ServerProcess {
     }
 }
 
-/// Returns how many messages a second so many sessions post to each other.
+/// Returns how many messages a second this number of sessions posts to each other.
 fn messages(sandbox: &Sandbox, clients: usize) -> anyhow::Result<f64> {
     let name = |number: usize| format!("p{number}");
     let sessions: Vec<FakeSession> = (0..clients.max(2))
