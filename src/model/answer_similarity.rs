@@ -100,7 +100,7 @@ struct QuestionWord {
 #[derive(Default)]
 struct StemIds {
     of_stem: HashMap<String, StemId>,
-    /// What a run of letters and digits stands for: nothing, a word, or several words.
+    /// What a run of letters and digits is counted as: nothing, a word, or several words.
     of_run: HashMap<String, Vec<StemId>>,
 }
 
