@@ -56,7 +56,7 @@ impl HookCall {
                 Fault::new(
                     FaultKind::Other,
                     "cannot find the process of the session that runs this hook",
-                    "",
+                    "if the session has ended, nothing is to be done; else `claude-mesh doctor` shows what is wrong",
                 )
             })
     }

@@ -24,7 +24,7 @@ pub(super) fn find_client() -> Result<ProcessKey, Fault> {
             Fault::new(
                 FaultKind::Other,
                 "cannot find the client that runs this hook",
-                "",
+                "the client starts its hooks itself; `claude-mesh doctor` shows whether they are installed",
             )
         })
 }

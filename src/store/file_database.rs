@@ -114,7 +114,7 @@ impl FileDatabase {
     ) -> Result<T> {
         let path = &self.path;
         let limit = self.lock_timeout.get();
-        if self.write_queue.is_closed() {
+        if self.write_queue.enter() {
             let since = clock::Stopwatch::start();
             wait_in_queue(&self.write_queue, || since.elapsed() >= limit);
             self.lock_timeout.set(limit.saturating_sub(since.elapsed()));

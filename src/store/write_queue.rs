@@ -11,7 +11,7 @@
 //! milliseconds.
 //!
 //! The queue only orders. A writer that cannot use it, or finds that its head does not move because its process is stopped, tries
-//! the lock of SQLite as before.
+//! the lock of SQLite as before; a ticket that is older than [`TICKET_AGE_MAX`] does not count.
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -39,8 +39,10 @@ const OPEN_TRY_STEP: Duration = Duration::from_millis(1);
 const CLOSED_TRY_STEP: Duration = Duration::from_micros(50);
 /// How long the others wait for their wake-up before they look themselves.
 const LOOK_STEP: Duration = Duration::from_millis(4);
-/// If a head that is served first does not move for so long, the others try as well.
+/// If the head is served first and is the same for this time, the others try as well.
 const HEAD_IS_STUCK_AFTER: Duration = Duration::from_millis(80);
+/// Nobody waits longer unless something holds the lock for long, or the process is stopped.
+const TICKET_AGE_MAX: Duration = Duration::from_secs(1);
 /// How many writers can wait at once; more retry by chance. The lowest bits of a ticket are the slot.
 const SLOTS: i64 = 1024;
 
@@ -57,6 +59,8 @@ struct QueueState {
     slot: Option<Slot>,
     ticket: Option<Ticket>,
     tries: u32,
+    /// Whether a write has begun to wait and has not left.
+    is_writing: bool,
 }
 
 /// The place of a waiting writer, with the pipe by which it is woken.
@@ -77,9 +81,9 @@ struct Ticket {
 /// What a waiting writer does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum QueueStep {
-    /// It waits for so long, then tries to get the lock.
+    /// It waits this time, then tries to get the lock.
     TryAfter(Duration),
-    /// It waits to be woken, at most for so long, then looks again whether it may try.
+    /// It waits to be woken, at most this time, then looks again whether it may try.
     LookAfter(Duration),
     /// There is no queue here: it retries by chance.
     Unusable,
@@ -94,9 +98,11 @@ impl WriteQueue {
         }
     }
 
-    /// Returns whether a writer has to take a ticket before it tries: the head has waited for long.
-    pub(super) fn is_closed(&self) -> bool {
+    /// Begins a write, which ends its wait by [`WriteQueue::leave`]. Returns whether it has to take a ticket before it tries: the
+    /// head has waited for long.
+    pub(super) fn enter(&self) -> bool {
         let mut state = self.state();
+        state.is_writing = true;
         if state.tickets.is_none() {
             let path = self.folder.join("tickets");
             state.tickets = File::options().read(true).write(true).open(path).ok();
@@ -104,17 +110,21 @@ impl WriteQueue {
         let Some(tickets) = &state.tickets else {
             return false;
         };
-        let is_closed = oldest_ticket_before(tickets, i64::MAX).is_some_and(is_served_first);
+        let is_closed = oldest_ticket(tickets).is_some_and(is_served_first);
         if is_closed {
             state.tries = TRIES_WITHOUT_TICKET;
         }
         is_closed
     }
 
-    /// Returns the next step of a writer that waits. Takes a ticket if it has none.
+    /// Returns the next step of a writer that waits. Takes a ticket if it has none. What else waits for the lock, such as a
+    /// migration or a checkpoint, does not queue: nothing would give its ticket back.
     pub(super) fn step(&self) -> QueueStep {
         let mut state = self.state();
         let state = &mut *state;
+        if !state.is_writing {
+            return QueueStep::Unusable;
+        }
         if state.tries < TRIES_WITHOUT_TICKET {
             state.tries += 1;
             let ceiling_us = FIRST_CEILING_US << state.tries;
@@ -135,7 +145,7 @@ impl WriteQueue {
         }
     }
 
-    /// Waits until this writer is woken, or for so long.
+    /// Waits until this writer is woken, at most for `limit`, which is below a second.
     pub(super) fn wait(&self, limit: Duration) {
         let mut state = self.state();
         let Some(slot) = &mut state.slot else {
@@ -157,12 +167,12 @@ impl WriteQueue {
     /// Ends the wait of a writer, which has got the lock or gives up.
     pub(super) fn leave(&self) {
         let mut state = self.state();
-        state.tries = 0;
+        (state.tries, state.is_writing) = (0, false);
         let (Some(ticket), Some(tickets)) = (state.ticket.take(), &state.tickets) else {
             return;
         };
         let _ = set_lock(tickets, ticket.number, libc::F_UNLCK);
-        if let Some(next) = oldest_ticket_before(tickets, i64::MAX) {
+        if let Some(next) = oldest_ticket(tickets) {
             self.wake(next);
         }
     }
@@ -255,10 +265,20 @@ fn set_lock(file: &File, byte: i64, kind: i32) -> bool {
     fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).is_ok()
 }
 
-/// Returns a ticket of another writer that is older than `number`: the oldest, because the kernel keeps the locks of a file in the
-/// order in which they were taken.
+/// Returns the oldest ticket of another writer.
+fn oldest_ticket(tickets: &File) -> Option<i64> {
+    oldest_ticket_before(tickets, i64::MAX)
+}
+
+/// Returns a ticket of another writer that is older than `number` and counts: the oldest, because the kernel keeps the locks of a
+/// file in the order in which they were taken.
 fn oldest_ticket_before(tickets: &File, number: i64) -> Option<i64> {
-    let mut lock = range(0, number, libc::F_WRLCK);
+    let age_max_ns = i64::try_from(TICKET_AGE_MAX.as_nanos()).unwrap_or(i64::MAX);
+    let oldest = (monotonic_ns() - age_max_ns).max(0);
+    if number <= oldest {
+        return None;
+    }
+    let mut lock = range(oldest, number - oldest, libc::F_WRLCK);
     fcntl(tickets, FcntlArg::F_OFD_GETLK(&mut lock)).ok()?;
     (i32::from(lock.l_type) != libc::F_UNLCK).then_some(lock.l_start)
 }
@@ -276,6 +296,8 @@ fn range(start: i64, length: i64, kind: i32) -> libc::flock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::{Clock, Moment, SystemClock};
+    use crate::store::{Options, Store};
 
     fn queues() -> (tempfile::TempDir, [WriteQueue; 3]) {
         let place = tempfile::tempdir().unwrap();
@@ -286,6 +308,7 @@ mod tests {
 
     /// Takes a ticket. Returns whether the writer is the head of the queue.
     fn is_head(queue: &WriteQueue) -> bool {
+        queue.enter();
         queue.state().tries = TRIES_WITHOUT_TICKET;
         matches!(queue.step(), QueueStep::TryAfter(_))
     }
@@ -304,13 +327,13 @@ mod tests {
     #[test]
     fn nobody_comes_before_a_head_that_has_waited_for_long() {
         let (_place, [ada, bo, cy]) = queues();
-        assert!(!cy.is_closed(), "nobody waits");
+        assert!(!cy.enter(), "nobody waits");
         assert!(is_head(&ada));
-        assert!(!cy.is_closed());
+        assert!(!cy.enter());
         std::thread::sleep(CLOSED_AFTER);
-        assert!(!is_head(&bo) && cy.is_closed());
+        assert!(!is_head(&bo) && cy.enter());
         ada.leave();
-        assert!(!cy.is_closed(), "bo has just come");
+        assert!(!cy.enter(), "bo has just come");
     }
 
     #[test]
@@ -340,5 +363,46 @@ mod tests {
         assert!(is_head(&ada) && !is_head(&bo));
         std::thread::sleep(CLOSED_AFTER + HEAD_IS_STUCK_AFTER);
         assert!(is_head(&bo));
+        std::thread::sleep(TICKET_AGE_MAX);
+        assert!(!bo.enter(), "a ticket as old as these delays nobody");
+    }
+
+    /// A migration waits for the lock too, and gives no ticket back.
+    #[test]
+    fn only_a_write_takes_a_ticket() {
+        let (_place, [ada, bo, _]) = queues();
+        for _ in 0..=TRIES_WITHOUT_TICKET {
+            assert_eq!(ada.step(), QueueStep::Unusable);
+        }
+        assert!(is_head(&bo));
+        bo.leave();
+        assert_eq!(bo.step(), QueueStep::Unusable);
+    }
+
+    #[test]
+    fn write_queues_behind_a_head_that_has_waited_for_long() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("mesh.db");
+        let mut store = Store::open(&path, Options::default()).unwrap();
+        let head = WriteQueue::of(&path);
+        assert!(is_head(&head));
+        std::thread::sleep(CLOSED_AFTER);
+        std::thread::scope(|scope| {
+            let write = scope.spawn(|| store.write(now(), |tx| Ok(tx.set_meta("kept", "yes")?)));
+            let is_behind = || {
+                let state = head.state();
+                oldest_ticket(state.tickets.as_ref().unwrap()).is_some()
+            };
+            while !is_behind() {
+                assert!(!write.is_finished(), "it does not queue");
+                std::thread::yield_now();
+            }
+            head.leave();
+            write.join().unwrap().unwrap();
+        });
+    }
+
+    fn now() -> Moment {
+        SystemClock::new().now()
     }
 }

@@ -48,7 +48,7 @@ pub struct CalmMarker {
 
 impl CalmMarker {
     /// Returns whether the file is still there.
-    pub fn is_in_place(&self) -> bool {
+    fn is_in_place(&self) -> bool {
         self.file
             .metadata()
             .is_ok_and(|metadata| metadata.nlink() > 0)

@@ -15,7 +15,7 @@ use crate::support::{World, print_to_stderr};
 use self::history::History;
 use self::worker::Worker;
 
-/// One program in so many is killed when it passes one of these points.
+/// `NAME/N`: of N programs that pass the point, about one is killed there.
 const POINTS: [&str; 6] = [
     "before-markers/150",
     "before-commit/150",

@@ -10,9 +10,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::fake_session::{FakeSession, question_id, request_metadata};
-use super::program_folder;
 use super::sandbox::Sandbox;
+use super::{FAILURE_HINT, program_folder};
 use crate::cli::command_status::{CommandResult, CommandStatus};
+use crate::cli::error::CliError;
 use crate::cli::{print, table};
 use crate::platform::clock::Stopwatch;
 
@@ -51,7 +52,10 @@ pub(in crate::cli) fn bench(args: &BenchArgs, json: bool) -> CommandResult {
     let sandbox = Sandbox::set_up(program_folder()?, Duration::from_secs(20))?;
     let figures = measure(&sandbox, usize::from(args.rounds));
     drop(sandbox);
-    let figures = figures?;
+    let figures = figures.map_err(|problem| {
+        let message = format!("the measurement failed: {problem:#}");
+        CliError::new("storage", message, FAILURE_HINT)
+    })?;
     if json {
         print::json(&json!({ "figures": figures.iter().map(Figure::json).collect::<Vec<_>>() }))?;
     } else {

@@ -29,6 +29,9 @@ use claude::ClaudeProgram;
 
 pub(super) use bench::{BenchArgs, bench};
 
+/// What to do when a demo or a measurement has failed.
+const FAILURE_HINT: &str = "`claude-mesh doctor` shows what is wrong here";
+
 /// Play the main scenarios with real programs, with or without Claude Code
 ///
 /// Two sessions, each with a real server and real hooks, in a temporary folder. Takes a few seconds, needs no account,
@@ -69,7 +72,7 @@ pub(super) fn demo(args: &DemoArgs, json: bool) -> CommandResult {
             played: scenarios::run(&sandbox, &mut reporter),
             took_ms: sandbox::now_monotonic_ms() - started_monotonic_ms,
             leftover_note: "its folder was removed".into(),
-            failure_hint: "`claude-mesh doctor` shows what is wrong here",
+            failure_hint: FAILURE_HINT,
         };
         drop(sandbox);
         return demo_result.report(&reporter);
