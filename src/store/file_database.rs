@@ -114,7 +114,8 @@ impl FileDatabase {
     ) -> Result<T> {
         let path = &self.path;
         let limit = self.lock_timeout.get();
-        if self.write_queue.enter() {
+        // What takes the lock only if it is free does not wait in the queue.
+        if !limit.is_zero() && self.write_queue.enter() {
             let since = clock::Stopwatch::start();
             wait_in_queue(&self.write_queue, || since.elapsed() >= limit);
             self.lock_timeout.set(limit.saturating_sub(since.elapsed()));
@@ -122,7 +123,10 @@ impl FileDatabase {
         let begun = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate);
-        self.write_queue.leave();
+        match &begun {
+            Ok(_) => self.write_queue.leave(),
+            Err(_) => self.write_queue.give_up(),
+        }
         self.lock_timeout.set(limit);
         let sql = begun.map_err(|error| fault(path, error))?;
         let tx = Tx::new(engine::Transaction::File(sql), now, self.version);

@@ -98,8 +98,8 @@ impl WriteQueue {
         }
     }
 
-    /// Begins a write, which ends its wait by [`WriteQueue::leave`]. Returns whether it has to take a ticket before it tries: the
-    /// head has waited for long.
+    /// Begins a write, which ends its wait by [`WriteQueue::leave`] or [`WriteQueue::give_up`]. Returns whether it has to take a
+    /// ticket before it tries, because the head has waited for long, or has one from its last try.
     pub(super) fn enter(&self) -> bool {
         let mut state = self.state();
         state.is_writing = true;
@@ -110,7 +110,8 @@ impl WriteQueue {
         let Some(tickets) = &state.tickets else {
             return false;
         };
-        let is_closed = oldest_ticket(tickets).is_some_and(is_served_first);
+        let is_closed =
+            state.ticket.is_some() || oldest_ticket(tickets).is_some_and(is_served_first);
         if is_closed {
             state.tries = TRIES_WITHOUT_TICKET;
         }
@@ -164,7 +165,14 @@ impl WriteQueue {
         }
     }
 
-    /// Ends the wait of a writer, which has got the lock or gives up.
+    /// Ends the wait of a writer that did not get the lock in its time. Its ticket stays, so that a server, which waits in short
+    /// turns, keeps its place until its next turn.
+    pub(super) fn give_up(&self) {
+        let mut state = self.state();
+        (state.tries, state.is_writing) = (0, false);
+    }
+
+    /// Ends the wait of a writer that has got the lock.
     pub(super) fn leave(&self) {
         let mut state = self.state();
         (state.tries, state.is_writing) = (0, false);
@@ -353,6 +361,19 @@ mod tests {
         let (_place, [ada, bo, _]) = queues();
         assert!(is_head(&ada) && !is_head(&bo));
         drop(ada);
+        assert!(is_head(&bo));
+    }
+
+    #[test]
+    fn writer_that_gives_up_keeps_its_place_for_its_next_try() {
+        let (_place, [ada, bo, _]) = queues();
+        assert!(is_head(&ada) && !is_head(&bo));
+        ada.give_up();
+        assert!(!is_head(&bo));
+        bo.give_up();
+        assert!(ada.enter() && matches!(ada.step(), QueueStep::TryAfter(_)));
+        ada.leave();
+        assert!(!ada.enter(), "it has no ticket and nobody has waited for long");
         assert!(is_head(&bo));
     }
 

@@ -55,8 +55,8 @@ pub trait AsyncCaller: Sync {
 pub const BUSY_TIMEOUT: Duration = Duration::from_millis(20);
 /// How long it is retried; a lock that is held longer is a fault.
 const BUSY_TIMEOUT_TOTAL_MS: i64 = 15_000;
-/// The pause between two tries.
-const BUSY_PAUSE: Duration = Duration::from_millis(5);
+/// The pause between two tries, in which the other calls of the server go on. It may be the turn of this write meanwhile.
+const BUSY_PAUSE: Duration = Duration::from_millis(1);
 /// How long it is tried again while the database server is away, which answers a call that does not wait within a few seconds.
 const UNREACHABLE_TIMEOUT_MS: i64 = 2_000;
 const UNREACHABLE_PAUSE: Duration = Duration::from_millis(100);
