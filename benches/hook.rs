@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::baseline;
 use crate::pin::{Pin, Side};
@@ -25,7 +25,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         asker.write(&line);
         let empty = baseline::empty_program(&world.home());
 
-        let mut times: [Samples; 4] = std::array::from_fn(|_| Samples::default());
+        let mut times: [Samples; 5] = std::array::from_fn(|_| Samples::default());
         for round in 0..rounds + 10 {
             let plain = |program: &Path| run(&mut world.command(program, &calm.folder), b"{}").0;
             let bin_true = empty_run(&world, &calm);
@@ -34,12 +34,15 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
             assert_eq!(said, "");
             let (with_question, said) = prompt(&world, &target, round);
             assert!(said.contains("which port"), "{said:?}");
+            let (stop, said) = stop(&world, &target, round);
+            assert!(said.contains("which port"), "{said:?}");
             if round >= 10 {
                 let spans = [
                     Some(bin_true),
                     nothing,
                     Some(without_question),
                     Some(with_question),
+                    Some(stop),
                 ];
                 for (samples, span) in times.iter_mut().zip(spans) {
                     if let Some(span) = span {
@@ -48,7 +51,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
                 }
             }
         }
-        let [bin_true, nothing, without_question, with_question] = &times;
+        let [bin_true, nothing, without_question, with_question, stop] = &times;
         table.line(&Line::times("baseline: /bin/true", bin_true));
         if empty.is_some() {
             table.line(&Line::times("baseline: an empty Rust program", nothing));
@@ -66,6 +69,9 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         );
         let with_question = with_question.baseline("/bin/true", bin_true.p50());
         table.line(&with_question.goal(Goal::Times(2.0)));
+        let stop = Line::times("inbox-poll at a Stop, one question pending", stop);
+        let stop = stop.baseline("/bin/true", bin_true.p50());
+        table.line(&stop.goal(Goal::Times(2.0)));
     });
 }
 
@@ -90,15 +96,34 @@ pub(crate) fn submit(
     turn: usize,
     text: &str,
 ) -> (Duration, String) {
-    let event = json!({
+    let fields = json!({
         "hook_event_name": "UserPromptSubmit",
-        "session_id": session.id,
         "prompt": text,
         "prompt_id": format!("turn-{turn}"),
-        "cwd": session.folder,
-        "permission_mode": "default",
-        "transcript_path": world.home().join("transcript.jsonl"),
     });
+    event(world, session, fields)
+}
+
+/// Runs the hook of the end of a turn. Returns its time and output.
+fn stop(world: &BenchWorld, session: &BenchSession, turn: usize) -> (Duration, String) {
+    let fields = json!({
+        "hook_event_name": "Stop",
+        "prompt_id": format!("turn-{turn}"),
+        "stop_hook_active": false,
+    });
+    event(world, session, fields)
+}
+
+/// Runs the hook of an event. Returns its time and output.
+fn event(world: &BenchWorld, session: &BenchSession, mut event: Value) -> (Duration, String) {
+    event["session_id"] = session.id.as_str().into();
+    event["cwd"] = session.folder.to_string_lossy().into();
+    event["permission_mode"] = "default".into();
+    event["transcript_path"] = world
+        .home()
+        .join("transcript.jsonl")
+        .to_string_lossy()
+        .into();
     let mut command = world.command(INBOX_POLL, &session.folder);
     command
         .env("CLAUDE_PID", session.client_pid().to_string())

@@ -1,7 +1,6 @@
 //! Calm markers: hooks of a session for which nothing is pending open no database, and none overlooks a question for that.
-use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 
@@ -31,35 +30,21 @@ fn wait_for_marker(world: &World, session: &Session) {
     wait_until("the session has a marker", || has_marker(world, session));
 }
 
-/// Makes the database unreadable in place, until the result is dropped.
-fn damage(database: &Path) -> impl Drop + use<> {
-    struct Damage(std::fs::File, [u8; 16]);
-    impl Drop for Damage {
-        fn drop(&mut self) {
-            self.0.write_all_at(&self.1, 0).unwrap();
-        }
-    }
-    let options = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(database);
-    let mut damage = Damage(options.unwrap(), [0; 16]);
-    damage.0.read_exact_at(&mut damage.1, 0).unwrap();
-    damage.0.write_all_at(&[0xff; 16], 0).unwrap();
-    damage
-}
-
 #[test]
 fn hooks_of_a_calm_session_open_no_database() {
     let world = World::new();
     let ada = world.session("ada");
     wait_for_marker(&world, &ada);
-    let damage = damage(&world.database());
+    let damage = world.make_unopenable();
     assert_eq!(ada.prompt("t1"), None);
     assert_eq!(ada.stop("t1", false), None);
     std::fs::remove_file(marker_link(&world, &ada).unwrap()).unwrap();
+    std::fs::remove_file(ada.delivery_socket()).unwrap();
     let said = ada.hook_with_fault("UserPromptSubmit", json!({ "prompt": "go on" }));
-    assert_eq!(said, "", "without its marker it tries to open the database");
+    assert_eq!(
+        said, "",
+        "without its marker and its server it tries to open the database"
+    );
     drop(damage);
 }
 
@@ -151,7 +136,7 @@ fn marker_of_another_database_does_not_count() {
     let copy = world.home().join("copy.db");
     std::fs::copy(world.database(), &copy).unwrap();
     std::fs::rename(&copy, world.database()).unwrap();
-    let damage = damage(&world.database());
+    let damage = world.make_unopenable();
     let said = ada.hook_with_fault("UserPromptSubmit", json!({ "prompt": "go on" }));
     assert_eq!(said, "", "it tries to open the other database");
     drop(damage);

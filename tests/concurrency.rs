@@ -9,7 +9,7 @@ use claude_mesh::platform::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::support::print_to_stderr;
-use crate::support::{Session, WAIT_TIMEOUT, World};
+use crate::support::{Session, WAIT_TIMEOUT, World, wait_until};
 
 #[test]
 fn twenty_sessions_ask_one_peer_and_each_gets_its_own_answer() {
@@ -144,6 +144,8 @@ fn hook_does_not_wait_for_a_held_write_lock() {
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     ask.wait_for_progress("bo: stored");
+    wait_until("its server answers hooks", || bo.delivery_socket().exists());
+    std::fs::remove_file(bo.delivery_socket()).unwrap();
     let holder = rusqlite::Connection::open(world.database()).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     let attached = bo
@@ -441,20 +443,20 @@ fn contended_claim_has_one_holder_and_no_starvation() {
     assert_eq!(observer.call("claims", json!({})), json!({ "claims": [] }));
     let granted = contention.granted();
     let received_at_ms = contention.received_at_ms.into_inner().unwrap();
-    let slowest = |after: PromotionCause| {
-        let turns = granted.iter().filter(|grant| grant.turn == Some(after));
+    let woken_after_ms = |cause: PromotionCause| {
+        let turns = granted.iter().filter(|grant| grant.turn == Some(cause));
         let took = turns.filter_map(|grant| Some(received_at_ms.get(&grant.fence)? - grant.at_ms));
-        took.max().expect("there was such a promotion")
+        let mut took: Vec<i64> = took.collect();
+        took.sort_unstable();
+        took
     };
-    let (released, reaped) = (
-        slowest(PromotionCause::Released),
-        slowest(PromotionCause::Reaped),
-    );
-    // The next poll after two seconds makes up for a missed doorbell.
-    assert!(
-        released <= 1_000,
-        "a session was woken {released} ms after its promotion"
-    );
+    // The next poll after two seconds makes up for a missed doorbell: without doorbells, half of them take more than a second.
+    let after_release_ms = woken_after_ms(PromotionCause::Released);
+    let most_ms = after_release_ms[after_release_ms.len() * 9 / 10];
+    assert!(most_ms <= 1_000, "woken late: {after_release_ms:?}");
+    let released = after_release_ms.last().expect("a claim was released");
+    let after_death_ms = woken_after_ms(PromotionCause::Reaped);
+    let reaped = *after_death_ms.last().expect("a holder has died");
     let killed = contention.killed_holding.into_inner().unwrap();
     let passed = killed
         .iter()

@@ -13,7 +13,9 @@ use claude_mesh::platform::id::QuestionId;
 use claude_mesh::platform::process;
 use serde_json::{Value, json};
 
-use crate::support::{InboxClient, InboxSession, attached_context, start_ask};
+use crate::support::{
+    InboxClient, InboxSession, attached_context, open_question_delivery, start_ask,
+};
 use crate::support::{MeshFixture, set_session_activity};
 use crate::support::{Session, World, program, wait_until};
 use crate::wake_attempts::{delivery, next_wake_action, rest_for, wake_attempts};
@@ -270,18 +272,6 @@ fn busy_session_without_an_inbox_fails_only_once_idle() {
     assert!(!log.contains("was sent"), "{log}");
 }
 
-/// Returns the delivery of the only open question while its asker waits.
-#[track_caller]
-fn open_question_delivery(world: &World) -> Value {
-    let open = world
-        .cli(&world.home(), &["inbox", "--all", "--json"])
-        .json();
-    let [question] = open["questions"].as_array().unwrap().as_slice() else {
-        panic!("{open}");
-    };
-    question["delivery"].clone()
-}
-
 #[test]
 fn newer_of_two_calls_is_interrupted_and_the_other_answered() {
     let world = World::new();
@@ -342,6 +332,8 @@ fn question_survives_a_hook_killed_before_its_output_is_read() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     bo.register("busy");
+    wait_until("its server answers hooks", || bo.delivery_socket().exists());
+    std::fs::remove_file(bo.delivery_socket()).unwrap();
     let ask = start_ask(&ada, "bo", "which port?");
     ask.wait_for_progress("bo: stored");
     // The output of the hook is not read: it blocks after its commit.

@@ -10,14 +10,15 @@ use std::path::{Path, PathBuf};
 use self::resolve_imports::Crate;
 
 /// The layers from the lowest; modules of one layer do not use each other.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["platform"],
     &["model"],
     &["claude_code"],
     &["store", "wake"],
     &["mesh"],
     &["tools"],
-    &["hooks", "mcp", "setup"],
+    &["hooks", "setup"],
+    &["mcp"],
     &["hub", "remote"],
     &["cli"],
 ];

@@ -208,6 +208,8 @@ mod isolation;
 /// Long results: where they are truncated, and how the rest is fetched.
 mod result_budget;
 
+/// Hooks that get what is pending from the server of their session.
+mod hook_delivery;
 /// Hooks where the mesh is at a hub: what they ask of the server of their session.
 #[cfg(feature = "remote")]
 mod hook_socket;

@@ -22,10 +22,14 @@ const LOCK_TIMEOUT_AT_SESSION_EDGES: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct HookCall {
     pub event: HookEvent,
+    /// The event as it came on stdin; empty where no server is asked.
+    pub payload: Vec<u8>,
     pub settings: Settings,
     /// Whether a client other than Claude Code runs the hook. It may have been started from the shell of a session, so the
     /// environment of Claude Code does not count then.
     pub other_client: bool,
+    /// Whether the server of the session runs it for a hook. What cannot be stored at once is left to the hook then.
+    pub by_server: bool,
 }
 
 impl HookCall {
@@ -133,10 +137,11 @@ impl HookCall {
     pub(super) fn tolerate_unmarked(&self, marked: Result<(), Error>) -> Result<(), Error> {
         match marked {
             Err(Error::Fault(fault))
-                if matches!(
-                    fault.kind,
-                    FaultKind::Busy | FaultKind::DiskFull | FaultKind::Permission
-                ) =>
+                if !self.by_server
+                    && matches!(
+                        fault.kind,
+                        FaultKind::Busy | FaultKind::DiskFull | FaultKind::Permission
+                    ) =>
             {
                 fault_log::append(
                     &self.settings.mesh_home,

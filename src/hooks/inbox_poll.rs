@@ -3,19 +3,23 @@
 use std::mem::ManuallyDrop;
 
 use super::call::HookCall;
+use super::delivery::Delivery;
 use super::hook_mesh::HookMesh;
+use super::program::HookAnswer;
+use super::server_delivery::ServerDelivery;
 use super::{activity, calm, prompt, prompt_text, stop};
 use crate::claude_code::{self, HookEvent, HookOutput};
 use crate::mesh::{EndingTurn, Mesh, SessionHandle};
 use crate::model::{Error, PeerKind};
 use crate::platform::process::ProcessKey;
+use crate::platform::project::Project;
 use crate::store::Session;
 
 /// A younger session may still be starting its server.
 const SERVER_STARTUP_GRACE_MS: i64 = 20_000;
 
 /// Returns what the model gets at this event, if anything is pending.
-pub fn inbox_poll(call: &HookCall) -> Result<Option<HookOutput>, Error> {
+pub fn inbox_poll(call: &HookCall) -> Result<Option<HookAnswer>, Error> {
     if !matches!(
         call.event,
         HookEvent::Prompted { .. } | HookEvent::Stopping { .. }
@@ -30,6 +34,38 @@ pub fn inbox_poll(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     if calm::settle(call, &project, process)? {
         return Ok(None);
     }
+    if let Some(delivery) = ask_server(call, &project, process)? {
+        return Ok(Some(HookAnswer::FromServer(delivery)));
+    }
+    let output = deliver_from_database(call, project, process)?;
+    Ok(output.map(HookAnswer::Output))
+}
+
+/// Returns what the server of the session delivers. One of another client, or of a session that keeps no activity summary, does
+/// not: the hook also records in the database then.
+fn ask_server(
+    call: &HookCall,
+    project: &Project,
+    process: ProcessKey,
+) -> Result<Option<ServerDelivery>, Error> {
+    if call.other_client || !call.settings.keeps_activity {
+        return Ok(None);
+    }
+    let place = project.mesh_location(&call.settings)?;
+    let home = &call.settings.mesh_home;
+    Ok(ServerDelivery::ask(
+        home,
+        process,
+        &place.database,
+        &call.payload,
+    ))
+}
+
+fn deliver_from_database(
+    call: &HookCall,
+    project: Project,
+    process: ProcessKey,
+) -> Result<Option<HookOutput>, Error> {
     // The process ends right after this, which closes the database faster than `drop` does.
     let mut mesh = ManuallyDrop::new(call.open(&project)?);
     let me = call.find_or_register(&mut mesh, process, project)?;
@@ -43,20 +79,21 @@ pub fn inbox_poll(call: &HookCall) -> Result<Option<HookOutput>, Error> {
         return restart_notice(&mut mesh, &me, started_at_ms);
     }
     record_activity(call, &mut mesh, &me, process);
-    let output = deliver(call, &mut *mesh, &me)?;
-    if output.is_none() {
+    let Some(delivery) = deliver(call, &mut *mesh, &me)? else {
         // Its server sees whether the next hook may end without the database, and peers see the budget that a prompt resets.
         mesh.doorbells().write_doorbell(me.session);
-    }
-    Ok(output)
+        return Ok(None);
+    };
+    call.tolerate_unmarked(delivery.record(&mut *mesh, &me))?;
+    Ok(Some(delivery.output))
 }
 
-/// Records what the event shows of the work, and returns what the model gets at it.
-pub(crate) fn deliver<M: HookMesh>(
-    call: &HookCall,
+/// Records what the event shows of the work, and returns what the model gets at it. The caller records the delivery.
+pub(crate) fn deliver<'a, M: HookMesh>(
+    call: &'a HookCall,
     mesh: &mut M,
     me: &SessionHandle,
-) -> Result<Option<HookOutput>, Error> {
+) -> Result<Option<Delivery<'a>>, Error> {
     activity::record(call, mesh, me);
     match &call.event {
         HookEvent::Prompted { prompt, .. } => prompt::attach_pending(call, mesh, me, prompt),

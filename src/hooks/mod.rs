@@ -15,6 +15,7 @@ mod budgeted_text;
 mod call;
 mod calm;
 mod claim_guard;
+mod delivery;
 mod hook_mesh;
 mod inbox_poll;
 #[cfg(feature = "watcher")]
@@ -25,6 +26,7 @@ mod program;
 mod prompt;
 mod prompt_text;
 mod quoted_block;
+mod server_delivery;
 mod session_end;
 mod session_socket;
 mod session_start;
@@ -36,14 +38,17 @@ pub use call::HookCall;
 pub use claim_guard::claim_guard;
 #[cfg(feature = "remote")]
 pub(crate) use hook_mesh::HookMesh;
-#[cfg(feature = "remote")]
+#[cfg(any(feature = "server", feature = "remote"))]
 pub(crate) use inbox_poll::deliver;
 pub use inbox_poll::inbox_poll;
 #[cfg(feature = "watcher")]
 pub use inbox_wait::inbox_wait;
 #[cfg(feature = "watcher")]
 pub use program::wait;
-pub use program::{HookFn, run};
+pub use program::{HookAnswer, HookFn, run};
+#[cfg(feature = "server")]
+pub(crate) use server_delivery::DeliveryHead;
+pub use server_delivery::ServerDelivery;
 pub use session_end::session_end;
 #[cfg(feature = "remote")]
 pub(crate) use session_socket::HookRequest;

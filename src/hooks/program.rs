@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::call::HookCall;
 use super::other_client;
+use super::server_delivery::ServerDelivery;
 use super::session_socket::{self, HookRequest};
 use crate::claude_code::{HookEvent, HookOutput, HookPayload};
 use crate::model::Error;
@@ -17,18 +18,45 @@ const STDIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// A hook: returns its output for one event, if it has any.
 pub type HookFn<T = HookOutput> = fn(&HookCall) -> Result<Option<T>, Error>;
 
+/// The answer of a hook to its event.
+#[derive(Debug)]
+pub enum HookAnswer {
+    /// It has made its output from the database.
+    Output(HookOutput),
+    /// The server of the session has made it from the database.
+    FromServer(ServerDelivery),
+}
+
+impl From<HookOutput> for HookAnswer {
+    fn from(output: HookOutput) -> Self {
+        Self::Output(output)
+    }
+}
+
 /// Runs a hook: event on stdin, at most one JSON object on stdout. The exit status is always 0.
-pub fn run(hook: HookFn) -> ExitCode {
+pub fn run<T: Into<HookAnswer> + 'static>(hook: HookFn<T>) -> ExitCode {
     run_program(move || {
-        let output = match call_hook(hook, HookRequest::Run) {
-            None => return ExitCode::SUCCESS,
-            Some(Output::OfHook { event, output }) => output.to_json(&event).into_bytes(),
-            Some(Output::OfServer(output)) => output,
-        };
-        let mut out = std::io::stdout().lock();
-        let _ = out.write_all(&output).and_then(|()| out.flush());
+        match call_hook(hook, HookRequest::Run) {
+            None => {}
+            Some(Output::OfServer(output)) => print(&output).unwrap_or_default(),
+            Some(Output::OfHook { event, output }) => match output.into() {
+                HookAnswer::Output(output) => {
+                    print(output.to_json(&event).as_bytes()).unwrap_or_default();
+                }
+                HookAnswer::FromServer(delivery) => {
+                    if print(&delivery.output).is_ok() {
+                        delivery.confirm();
+                    }
+                }
+            },
+        }
         ExitCode::SUCCESS
     })
+}
+
+fn print(output: &[u8]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(output).and_then(|()| out.flush())
 }
 
 /// Runs a hook that waits: event on stdin. Text on stderr and exit status 2 wake the session; otherwise the status is 0.
@@ -75,19 +103,21 @@ fn call_hook<T>(hook: HookFn<T>, request: HookRequest) -> Option<Output<T>> {
     if settings.disabled {
         return None;
     }
-    let (payload, input) = match read_payload() {
+    let (parsed, payload) = match read_payload() {
         Ok(read) => read,
         Err(problem) => {
             report_fault(Some(settings.mesh_home), &problem);
             return None;
         }
     };
-    let name = payload.event_name.clone();
-    let event = HookEvent::from_payload(payload)?;
+    let name = parsed.event_name.clone();
+    let event = HookEvent::from_payload(parsed)?;
     let call = HookCall {
         event,
+        payload,
         settings,
         other_client: other_client::is_named_by_arguments(),
+        by_server: false,
     };
     let error = match hook(&call) {
         Ok(output) => {
@@ -100,7 +130,7 @@ fn call_hook<T>(hook: HookFn<T>, request: HookRequest) -> Option<Output<T>> {
     };
     let answered = match error {
         Error::Fault(fault) if fault.kind == FaultKind::AtHub => {
-            session_socket::ask_server(&call, request, &input)
+            session_socket::ask_server(&call, request)
         }
         error => Err(error),
     };

@@ -1,5 +1,6 @@
 //! Handles a prompt: attaches what is pending for the session, each question in full once per turn.
 use super::call::HookCall;
+use super::delivery::Delivery;
 use super::hook_mesh::HookMesh;
 use super::{message, prompt_text};
 use crate::claude_code::{HookOutput, Prompt};
@@ -10,12 +11,12 @@ use crate::model::{Error, WakeState};
 use crate::store::QuestionDelivery;
 
 /// Attaches what is pending to a prompt. Drops a wake line if the session is throttled or if nothing new is pending.
-pub(super) fn attach_pending<M: HookMesh>(
+pub(super) fn attach_pending<'a, M: HookMesh>(
     call: &HookCall,
     mesh: &mut M,
     me: &SessionHandle,
-    prompt: &Prompt,
-) -> Result<Option<HookOutput>, Error> {
+    prompt: &'a Prompt,
+) -> Result<Option<Delivery<'a>>, Error> {
     let mut delivery = PromptDelivery {
         call,
         mesh,
@@ -24,7 +25,7 @@ pub(super) fn attach_pending<M: HookMesh>(
     };
     match &prompt.wake_line_nonce {
         Some(nonce) if delivery.mesh.wake_line_status(me, nonce)? == WakeLineStatus::Throttled => {
-            return Ok(Some(HookOutput::Block(prompt_text::HELD_NOTICE.into())));
+            return Ok(Some(notice(prompt_text::HELD_NOTICE)));
         }
         // A wake line begins a turn only if something new comes with it.
         Some(_) => {}
@@ -40,28 +41,34 @@ pub(super) fn attach_pending<M: HookMesh>(
     if prompt.wake_line_nonce.is_some() && has_nothing_new(&inbox) {
         // A call has delivered it meanwhile, or it was answered: no turn begins, and nothing is delivered twice.
         call.tolerate_unmarked(delivery.mesh.clear_wake_attempt(me))?;
-        return Ok(Some(HookOutput::Block(prompt_text::SETTLED_NOTICE.into())));
+        return Ok(Some(notice(prompt_text::SETTLED_NOTICE)));
     }
     delivery.deliver(inbox)
 }
 
+fn notice(text: &str) -> Delivery<'static> {
+    Delivery::of_notice(HookOutput::Block(text.into()))
+}
+
 /// What is needed to put the inbox before a model together with a prompt.
-struct PromptDelivery<'a, M> {
+struct PromptDelivery<'a, 'p, M> {
     call: &'a HookCall,
     mesh: &'a mut M,
     me: &'a SessionHandle,
-    prompt: &'a Prompt,
+    prompt: &'p Prompt,
 }
 
-impl<M: HookMesh> PromptDelivery<'_, M> {
+impl<'p, M: HookMesh> PromptDelivery<'_, 'p, M> {
     fn begin_turn(&mut self) -> Result<(), Error> {
         let (turn, typed) = (self.prompt.turn.as_deref(), self.prompt.typed);
         let begun = self.mesh.begin_turn(self.me, turn, typed);
-        if begun.is_err() {
+        let failed = begun.is_err();
+        self.call.tolerate_unmarked(begun)?;
+        if failed {
             // A hook waits for the write lock only once.
             self.mesh.stop_waiting_for_lock();
         }
-        self.call.tolerate_unmarked(begun)
+        Ok(())
     }
 
     /// Drops questions that this turn has got already, or that a call or the waiting hook has just delivered.
@@ -87,8 +94,8 @@ impl<M: HookMesh> PromptDelivery<'_, M> {
         }
     }
 
-    /// Returns the text for what is in the inbox, and marks it as delivered.
-    fn deliver(&mut self, inbox: Inbox) -> Result<Option<HookOutput>, Error> {
+    /// Returns the text for what is in the inbox.
+    fn deliver(&mut self, inbox: Inbox) -> Result<Option<Delivery<'p>>, Error> {
         let (mut exhausted, questions): (Vec<_>, Vec<_>) = inbox
             .questions
             .into_iter()
@@ -111,15 +118,14 @@ impl<M: HookMesh> PromptDelivery<'_, M> {
         let now_ms = self.mesh.now().wall_ms;
         let (text, shown) =
             prompt_text::attachment_text(pending, unmentioned_mail, &exhausted, now_ms);
-        let wake_state = if self.prompt.wake_line_nonce.is_some() {
+        let channel = if self.prompt.wake_line_nonce.is_some() {
             WakeState::Inbox
         } else {
             WakeState::Hook
         };
         let turn = self.prompt.turn.as_deref();
-        let marked = self.mesh.mark_delivered(self.me, &shown, turn, wake_state);
-        self.call.tolerate_unmarked(marked)?;
-        Ok(Some(HookOutput::Context(text)))
+        let output = HookOutput::Context(text);
+        Ok(Some(Delivery::at_prompt(output, shown, turn, channel)))
     }
 }
 

@@ -47,11 +47,7 @@ impl HookRequest {
 }
 
 /// Returns the output of a hook as the server of its session has it; nothing if there is none, or if no server answers.
-pub(super) fn ask_server(
-    call: &HookCall,
-    request: HookRequest,
-    payload: &[u8],
-) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn ask_server(call: &HookCall, request: HookRequest) -> Result<Option<Vec<u8>>, Error> {
     let home = &call.settings.mesh_home;
     let socket = hook_socket_path(home, call.client()?);
     let folder = sockets_folder(home);
@@ -59,7 +55,7 @@ pub(super) fn ask_server(
     if folder.exists() {
         permissions::check_own_folder(&folder)?;
     }
-    match exchange(&socket, request, payload) {
+    match exchange(&socket, request, &call.payload) {
         Ok(output) => Ok((!output.is_empty()).then_some(output)),
         // A server that starts, ends or is busy has nothing to say: the next event asks again.
         Err(_) if request == HookRequest::Run => session_start::text_without_server(call),
@@ -68,17 +64,17 @@ pub(super) fn ask_server(
 }
 
 fn exchange(socket: &Path, request: HookRequest, payload: &[u8]) -> io::Result<Vec<u8>> {
-    let stream = UnixStream::connect(socket)?;
     let first_line = format!("{}\n", request.line());
     let mut output = Vec::new();
     #[cfg(feature = "watcher")]
     if request == HookRequest::Wait {
+        let stream = UnixStream::connect(socket)?;
         (&stream).write_all(first_line.as_bytes())?;
         // It sends no end: the end of the connection tells the server that this hook has ended.
         stream.take(OUTPUT_BYTES_MAX).read_to_end(&mut output)?;
         return Ok(output);
     }
-    let mut stream = DeadlineStream::new(stream);
+    let mut stream = DeadlineStream::connect(socket, ANSWER_TIMEOUT)?;
     stream.write_all(first_line.as_bytes())?;
     stream.write_all(payload)?;
     stream.inner.shutdown(Shutdown::Write)?;
@@ -86,19 +82,27 @@ fn exchange(socket: &Path, request: HookRequest, payload: &[u8]) -> io::Result<V
     Ok(output)
 }
 
-/// A connection on which all has to be sent and answered within [`ANSWER_TIMEOUT`].
-struct DeadlineStream {
+/// A connection on which all has to be sent and answered within a time.
+#[derive(Debug)]
+pub(super) struct DeadlineStream {
     inner: UnixStream,
     ends_monotonic_ms: i64,
 }
 
 impl DeadlineStream {
-    fn new(inner: UnixStream) -> Self {
-        let timeout_ms = i64::try_from(ANSWER_TIMEOUT.as_millis()).unwrap_or(i64::MAX);
-        Self {
-            inner,
-            ends_monotonic_ms: clock::monotonic_ms() + timeout_ms,
-        }
+    pub(super) fn connect(socket: &Path, timeout: Duration) -> io::Result<Self> {
+        let mut stream = Self {
+            inner: UnixStream::connect(socket)?,
+            ends_monotonic_ms: 0,
+        };
+        stream.extend(timeout);
+        Ok(stream)
+    }
+
+    /// Gives the connection this time from now on.
+    pub(super) fn extend(&mut self, timeout: Duration) {
+        let timeout_ms = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
+        self.ends_monotonic_ms = clock::monotonic_ms() + timeout_ms;
     }
 
     fn time_left(&self) -> io::Result<Duration> {

@@ -2,6 +2,7 @@
 //!
 //! The first time in a row the questions come as added context, then as a block.
 use super::call::HookCall;
+use super::delivery::Delivery;
 use super::hook_mesh::HookMesh;
 use super::prompt_text;
 use crate::claude_code::HookOutput;
@@ -9,23 +10,22 @@ use crate::mesh::{EndingTurn, SessionHandle};
 use crate::model::Error;
 
 /// Continues the turn if a question is unanswered.
-pub(super) fn continue_turn<M: HookMesh>(
+pub(super) fn continue_turn<'a, M: HookMesh>(
     call: &HookCall,
     mesh: &mut M,
     me: &SessionHandle,
-    turn: EndingTurn<'_>,
-) -> Result<Option<HookOutput>, Error> {
+    turn: EndingTurn<'a>,
+) -> Result<Option<Delivery<'a>>, Error> {
     let Some(block) = mesh.decide_stop(me, turn)? else {
         return Ok(None);
     };
     let now_ms = mesh.now().wall_ms;
     let (text, shown) = prompt_text::stop_text(block.questions, turn.id, block.headless, now_ms);
-    let marked = mesh.record_stop_block(me, &shown, block.streak);
-    call.tolerate_unmarked(marked)?;
     // Only Claude Code continues a turn for added context.
-    Ok(Some(if block.streak.count == 1 && !call.other_client {
+    let output = if block.streak.count == 1 && !call.other_client {
         HookOutput::Context(text)
     } else {
         HookOutput::Block(text)
-    }))
+    };
+    Ok(Some(Delivery::at_stop(output, shown, block.streak)))
 }

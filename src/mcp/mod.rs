@@ -8,6 +8,7 @@
 
 mod claim_queue_watcher;
 mod codex_queue;
+mod delivery_socket;
 mod framing;
 mod guard_socket;
 mod inbox_waker;

@@ -10,7 +10,9 @@ use crate::mcp::session_state::Shared;
 use crate::mcp::tool_call::Call;
 use crate::mcp::tool_list::tool_list;
 use crate::mcp::tool_server::{ToolBackend, failure, find_tool, result_of};
-use crate::mcp::{claim_queue_watcher, codex_queue, guard_socket, inbox_waker, session_state};
+use crate::mcp::{
+    claim_queue_watcher, codex_queue, delivery_socket, guard_socket, inbox_waker, session_state,
+};
 use crate::model::Refusal;
 use crate::platform::Fault;
 use crate::tools::{self, JsonObject};
@@ -52,6 +54,8 @@ fn start_background_tasks(shared: &Arc<Shared>, client: &str) {
     let (shared, client) = start();
     if session_state::is_claude(&client) {
         tokio::spawn(guard_socket::answer_guard(shared, client));
+        let (shared, client) = start();
+        tokio::spawn(delivery_socket::answer_hooks(shared, client));
     }
 }
 

@@ -230,18 +230,31 @@ impl Shared {
         self.retry_while_busy(client, true, operation).await
     }
 
+    /// Lets the background tasks look at the session again, as its doorbell does.
+    pub(super) fn wake_background_tasks(&self) {
+        self.doorbell_signals.send_modify(|count| *count += 1);
+    }
+
     async fn retry_while_busy<T>(
         &self,
         client: &str,
         in_same_session: bool,
         mut operation: impl FnMut(CallContext<'_>) -> Result<T>,
     ) -> Result<T> {
-        tools::retry_while_busy(&*self.clock, || {
-            self.session_state()
-                .register(self, client, in_same_session)
-                .and_then(&mut operation)
-        })
-        .await
+        let attempt = || self.attempt(client, in_same_session, &mut operation);
+        tools::retry_while_busy(&*self.clock, attempt).await
+    }
+
+    /// Runs an operation once, also if another program holds the write lock.
+    pub(super) fn attempt<T>(
+        &self,
+        client: &str,
+        in_same_session: bool,
+        operation: impl FnOnce(CallContext<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.session_state()
+            .register(self, client, in_same_session)
+            .and_then(operation)
     }
 
     /// Registers as soon as the client is known to be a session. Gives up after some seconds: a client that is unknown then

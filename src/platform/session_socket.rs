@@ -18,6 +18,11 @@ pub fn hook_socket_path(mesh_home: &Path, client: ProcessKey) -> PathBuf {
     sockets_folder(mesh_home).join(format!("{}-{}.sock", client.pid, client.started))
 }
 
+/// Returns the socket at which the server of a client process delivers to its prompt and Stop hooks from the open database.
+pub fn delivery_socket_path(mesh_home: &Path, client: ProcessKey) -> PathBuf {
+    sockets_folder(mesh_home).join(format!("{}-{}.delivery", client.pid, client.started))
+}
+
 /// Returns the socket at which the server of a client process tells the mod which tool calls are denied.
 pub fn guard_socket_path(mesh_home: &Path, client: ProcessKey) -> PathBuf {
     sockets_folder(mesh_home).join(format!("{}-{}.guard", client.pid, client.started))

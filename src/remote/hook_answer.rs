@@ -33,8 +33,10 @@ impl RemoteHookCall {
         let event = HookEvent::from_payload(payload)?;
         let call = HookCall {
             event,
+            payload: Vec::new(),
             settings: link.settings.clone(),
             other_client: false,
+            by_server: true,
         };
         Some(Self { name, call })
     }
@@ -65,8 +67,10 @@ pub(super) fn denial(link: &Link, event: HookEvent) -> Option<String> {
     }
     let call = HookCall {
         event,
+        payload: Vec::new(),
         settings: link.settings.clone(),
         other_client: false,
+        by_server: true,
     };
     let mut answering = Answering {
         link,
@@ -143,15 +147,24 @@ impl Answering<'_> {
         if !call.is_addressable() {
             return Ok(None);
         }
-        let output = match self.mirror.addressable() {
-            Some(me) => hooks::deliver(call, self.mirror, &me),
-            None => Ok(None),
-        };
+        let output = self.pending(call);
         // A turn that a Stop hook continues goes on.
         let continues = activity == "idle" && matches!(output, Ok(Some(_)));
         self.mirror
             .set_activity(if continues { "busy" } else { activity });
         output
+    }
+
+    /// Returns what the model gets of what is pending, and records it as delivered.
+    fn pending(&mut self, call: &HookCall) -> Result<Option<HookOutput>> {
+        let Some(me) = self.mirror.addressable() else {
+            return Ok(None);
+        };
+        let Some(delivery) = hooks::deliver(call, self.mirror, &me)? else {
+            return Ok(None);
+        };
+        delivery.record(self.mirror, &me)?;
+        Ok(Some(delivery.output))
     }
 
     /// Returns what the model gets at the start of the session. Before the first snapshot the rest follows with a prompt.

@@ -373,7 +373,10 @@ mod tests {
         bo.give_up();
         assert!(ada.enter() && matches!(ada.step(), QueueStep::TryAfter(_)));
         ada.leave();
-        assert!(!ada.enter(), "it has no ticket and nobody has waited for long");
+        assert!(
+            !ada.enter(),
+            "it has no ticket and nobody has waited for long"
+        );
         assert!(is_head(&bo));
     }
 

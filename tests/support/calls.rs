@@ -1,7 +1,7 @@
 //! Calls of tools that many tests make.
 use serde_json::{Value, json};
 
-use super::{InFlight, Session};
+use super::{InFlight, Session, World};
 
 /// Starts a call of `ask_peer`.
 pub(crate) fn start_ask<'a>(asker: &'a Session, to: &str, question: &str) -> InFlight<'a> {
@@ -84,4 +84,16 @@ pub(crate) fn merged(mut object: Value, more: Value) -> Value {
     let all = object.as_object_mut().unwrap();
     all.extend(more.as_object().unwrap().clone());
     object
+}
+
+/// Returns the delivery of the only open question while its asker waits.
+#[track_caller]
+pub(crate) fn open_question_delivery(world: &World) -> Value {
+    let open = world
+        .cli(&world.home(), &["inbox", "--all", "--json"])
+        .json();
+    let [question] = open["questions"].as_array().unwrap().as_slice() else {
+        panic!("{open}");
+    };
+    question["delivery"].clone()
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::shared::{register, request_metadata, result};
 use super::{InFlight, ProcessOutput, WAIT_TIMEOUT, World, has_ended, merged, wait_until};
+use claude_mesh::platform::{process, session_socket};
 use serde_json::{Value, json};
 
 /// A client process, its server, and the lines of the server.
@@ -390,6 +391,12 @@ impl Session {
             .next()?
             .parse()
             .ok()
+    }
+
+    /// Returns the socket at which the server delivers to the hooks of the session; without it they open the database.
+    pub(crate) fn delivery_socket(&self) -> PathBuf {
+        let process = process::stat(i32::try_from(self.pid()).unwrap()).unwrap();
+        session_socket::delivery_socket_path(&self.home.join(".claude-mesh"), process.key)
     }
 
     /// Returns how often the threads of the server have been woken.

@@ -1,6 +1,7 @@
 //! A hermetic world: a temporary home, a cleared environment, and sessions made of real processes.
 use std::collections::HashMap;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -35,6 +36,22 @@ impl World {
 
     pub(crate) fn database(&self) -> PathBuf {
         self.home.database()
+    }
+
+    /// Makes the database unreadable for a program that opens it, until the result is dropped.
+    pub(crate) fn make_unopenable(&self) -> impl Drop + use<> {
+        struct Header(std::fs::File, [u8; 16]);
+        impl Drop for Header {
+            fn drop(&mut self) {
+                self.0.write_all_at(&self.1, 0).unwrap();
+            }
+        }
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.read(true).write(true).open(self.database());
+        let mut header = Header(file.unwrap(), [0; 16]);
+        header.0.read_exact_at(&mut header.1, 0).unwrap();
+        header.0.write_all_at(&[0xff; 16], 0).unwrap();
+        header
     }
 
     /// Opens the database without the library.

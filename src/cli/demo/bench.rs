@@ -100,7 +100,7 @@ fn measure(sandbox: &Sandbox, rounds: usize) -> anyhow::Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// The prompt hook without and with a question, and an empty process, by turns.
+/// The prompt hook without and with a question, the Stop hook with one, and an empty process, by turns.
 fn hooks(
     ada: &FakeSession,
     bo: &FakeSession,
@@ -110,15 +110,19 @@ fn hooks(
     const QUESTION: &str = "which port does the API use?";
     let asked = ada.start_ask("bo", QUESTION)?;
     ada.wait_for_progress(asked, "stored")?;
-    let mut times: [Vec<f64>; 3] = Default::default();
+    let mut times: [Vec<f64>; 4] = Default::default();
     for round in 0..WARM_UP + rounds {
-        let prompt = json!({ "prompt": "go on", "prompt_id": format!("turn-{round}") });
+        let turn = format!("turn-{round}");
+        let prompt = json!({ "prompt": "go on", "prompt_id": turn });
+        let stop = json!({ "prompt_id": turn, "stop_hook_active": false });
         let (empty, ()) = timed(empty_process)?;
         let (nothing, text) = timed(|| ada.hook("UserPromptSubmit", &prompt))?;
         ensure!(text.is_empty(), "the hook says {text:?}");
         let (question, text) = timed(|| bo.hook("UserPromptSubmit", &prompt))?;
         ensure!(text.contains(QUESTION), "the hook says {text:?}");
-        for (times, time) in times.iter_mut().zip([empty, nothing, question]) {
+        let (stopping, text) = timed(|| bo.hook("Stop", &stop))?;
+        ensure!(text.contains(QUESTION), "the hook says {text:?}");
+        for (times, time) in times.iter_mut().zip([empty, nothing, question, stopping]) {
             if round >= WARM_UP {
                 times.push(time);
             }
@@ -127,11 +131,12 @@ fn hooks(
     let text = bo.hook("UserPromptSubmit", &json!({ "prompt": "go on" }))?;
     bo.reply_to(&json!(question_id(&text)?), "5433")?;
     ada.result(asked)?;
-    let [empty, nothing, question] = times;
+    let [empty, nothing, question, stopping] = times;
     let floor = Some(("/bin/true", median(&empty)));
     for (what, times) in [
         ("prompt hook, nothing waits", nothing),
         ("prompt hook, one question waits", question),
+        ("Stop hook, one question waits", stopping),
     ] {
         figures.push(Figure::of_times(what, &times, floor));
     }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use crate::claude_code::{HookEvent, HookOutput, Prompt};
-use crate::hooks::{self, HookCall};
-use crate::mesh::{SessionSnapshot, SessionVerb, SnapshotClock};
+use crate::hooks::{self, HookCall, HookMesh};
+use crate::mesh::{SessionHandle, SessionSnapshot, SessionVerb, SnapshotClock};
 use crate::platform::clock::ManualClock;
 use crate::platform::{Clock, Settings};
 use crate::remote::mirror::SessionMirror;
@@ -179,14 +179,16 @@ impl Pair {
         };
         let call = |event| HookCall {
             event,
+            payload: Vec::new(),
             settings: self.settings.clone(),
             other_client: false,
+            by_server: true,
         };
         let (local_call, far_call) = (call(local_event), call(far_event));
         let me = self.local.me();
-        let local = hooks::deliver(&local_call, self.local.mesh(), &me).unwrap();
+        let local = deliver(&local_call, self.local.mesh(), &me);
         let me = self.hub.me();
-        let far = hooks::deliver(&far_call, &mut self.mirror, &me).unwrap();
+        let far = deliver(&far_call, &mut self.mirror, &me);
         self.compare(local, far)
     }
 
@@ -346,4 +348,11 @@ proptest! {
     fn far_hooks_print_and_leave_what_local_hooks_do(story in story::stories(60)) {
         run(&story)?;
     }
+}
+
+/// Returns the output of a hook, and records it as delivered.
+fn deliver<M: HookMesh>(call: &HookCall, mesh: &mut M, me: &SessionHandle) -> Option<HookOutput> {
+    let delivery = hooks::deliver(call, mesh, me).unwrap()?;
+    delivery.record(mesh, me).unwrap();
+    Some(delivery.output)
 }

@@ -1,0 +1,150 @@
+//! Delivers to the prompt and Stop hooks of the session from the open database, over a socket.
+//!
+//! What a hook has printed is recorded once the hook has confirmed it. Until then the next hook waits, so that nothing is delivered
+//! twice. Only programs of the same user are answered.
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Mutex;
+
+use crate::claude_code::{HookEvent, HookPayload};
+use crate::hooks::{self, DeliveryHead, HookCall};
+use crate::mcp::own_connection::accept_own;
+use crate::mcp::server_faults;
+use crate::mcp::session_state::Shared;
+use crate::model::{PeerKind, Result};
+use crate::platform::session_socket::{SocketFile, delivery_socket_path};
+
+/// No event of Claude Code is nearly as large.
+const PAYLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+const PATH_BYTES_MAX: usize = 16 * 1024;
+const FIRST_LINE_BYTES_MAX: u64 = 64;
+/// How long a hook may take to send its event, and to confirm what it has printed.
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Answers hooks for as long as the server runs, from the time on that the client process is known.
+pub(super) async fn answer_hooks(shared: Arc<Shared>, client: String) {
+    let mut client_process = shared.client_process();
+    let Ok(Some(process)) = client_process.wait_for(Option::is_some).await.map(|it| *it) else {
+        return;
+    };
+    let home = &shared.settings().mesh_home;
+    let (listener, _file) = match SocketFile::listen(delivery_socket_path(home, process)) {
+        Ok(listening) => listening,
+        Err(problem) => return server_faults::log(home, &problem),
+    };
+    let listener = UnixListener::from_std(listener).expect("the runtime watches sockets");
+    let hooks = Arc::new(Hooks {
+        shared: Arc::clone(&shared),
+        client,
+        answering: Mutex::default(),
+    });
+    loop {
+        let stream = accept_own(&listener).await;
+        let hooks = Arc::clone(&hooks);
+        tokio::spawn(async move { hooks.answer(BufReader::new(stream)).await });
+    }
+}
+
+/// What is needed to answer the hooks of one session.
+struct Hooks {
+    shared: Arc<Shared>,
+    client: String,
+    /// Locked from the answer to a hook until what it has printed is recorded.
+    answering: Mutex<()>,
+}
+
+impl Hooks {
+    /// Answers a hook. Without an answer the hook opens the database itself.
+    async fn answer(&self, mut stream: BufReader<UnixStream>) {
+        let request = tokio::time::timeout(READ_TIMEOUT, read_request(&mut stream)).await;
+        let Ok(Some(request)) = request else {
+            return;
+        };
+        let Some((event_name, call)) = self.call_of(request.payload) else {
+            return;
+        };
+        let _answering = self.answering.lock().await;
+        let delivery = self.shared.attempt(&self.client, false, |context| {
+            if context.location.database != request.database || context.me.kind == PeerKind::Run {
+                return Ok(None);
+            }
+            hooks::deliver(&call, context.mesh, &context.me).map(Some)
+        });
+        // After a fault, the hook finds it as well and reports it.
+        let Ok(Some(delivery)) = delivery else {
+            return;
+        };
+        let Some(delivery) = delivery else {
+            let _ = stream.write_all(b"0\n").await;
+            // The next hook may end without any of this, and peers see the budget that a prompt resets.
+            return self.shared.wake_background_tasks();
+        };
+        let output = delivery.output.to_json(&event_name);
+        let answer = format!("{}\n{output}", output.len());
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+        let confirmed = tokio::time::timeout(READ_TIMEOUT, stream.read_u8()).await;
+        if matches!(confirmed, Ok(Ok(_))) {
+            let recorded = self.shared.in_same_session(&self.client, |context| {
+                delivery.record(context.mesh, &context.me)
+            });
+            self.log_fault(recorded.await);
+        }
+    }
+
+    /// Returns the name of an event and the call of the hook that handles it; `None` if no hook does.
+    fn call_of(&self, payload: Vec<u8>) -> Option<(String, HookCall)> {
+        let parsed = serde_json::from_slice::<HookPayload>(&payload).ok()?;
+        let name = parsed.event_name.clone();
+        let event = HookEvent::from_payload(parsed)?;
+        let settings = self.shared.settings().clone();
+        let call = HookCall {
+            event,
+            payload,
+            settings,
+            other_client: false,
+            by_server: true,
+        };
+        Some((name, call))
+    }
+
+    fn log_fault(&self, recorded: Result<()>) {
+        if let Err(error) = recorded {
+            let home = &self.shared.settings().mesh_home;
+            server_faults::log(home, &format!("shown, but not marked: {error}"));
+        }
+    }
+}
+
+/// What a hook asks.
+struct Request {
+    /// The database of its project.
+    database: PathBuf,
+    /// Its event.
+    payload: Vec<u8>,
+}
+
+async fn read_request(stream: &mut BufReader<UnixStream>) -> Option<Request> {
+    let mut line = String::new();
+    let mut first_line = (&mut *stream).take(FIRST_LINE_BYTES_MAX);
+    first_line.read_line(&mut line).await.ok()?;
+    let head = DeliveryHead::parse(line.strip_suffix('\n')?)?;
+    if head.database_bytes > PATH_BYTES_MAX || head.payload_bytes > PAYLOAD_BYTES_MAX {
+        return None;
+    }
+    let mut database = vec![0; head.database_bytes];
+    stream.read_exact(&mut database).await.ok()?;
+    let mut payload = vec![0; head.payload_bytes];
+    stream.read_exact(&mut payload).await.ok()?;
+    Some(Request {
+        database: OsString::from_vec(database).into(),
+        payload,
+    })
+}
