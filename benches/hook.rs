@@ -18,13 +18,15 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         let mut asker = world.session("bo", Side::Far);
         let calm = world.session("ada", Side::Far);
         let target = world.session("cy", Side::Far);
+        let stopping = world.session("dy", Side::Far);
         // Without a progress token: the asker waits silently, so that no output has to be read.
         let question = "which port does the API use?";
-        let arguments = json!({ "to": "cy", "question": question, "timeout_seconds": 3600 });
+        let arguments = json!({ "to": ["cy", "dy"], "question": question, "timeout_seconds": 3600 });
         let (_, line) = asker.tool_line("ask_peer", &arguments);
         asker.write(&line);
         let empty = baseline::empty_program(&world.home());
 
+        let sql = world.sql();
         let mut times: [Samples; 5] = std::array::from_fn(|_| Samples::default());
         for round in 0..rounds + 10 {
             let plain = |program: &Path| run(&mut world.command(program, &calm.folder), b"{}").0;
@@ -34,8 +36,13 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
             assert_eq!(said, "");
             let (with_question, said) = prompt(&world, &target, round);
             assert!(said.contains("which port"), "{said:?}");
-            let (stop, said) = stop(&world, &target, round);
+            let (stop, said) = stop(&world, &stopping, round);
             assert!(said.contains("which port"), "{said:?}");
+            // A question continues only some turns.
+            sql.execute_batch(
+                "UPDATE showing SET stops = 0, stops_in_turn = 0; UPDATE session SET stop_streak = 0",
+            )
+            .unwrap();
             if round >= 10 {
                 let spans = [
                     Some(bin_true),

@@ -59,6 +59,9 @@ mod relay;
 /// Questions between sessions of two other machines, through a hub at a distance.
 #[cfg(all(target_os = "linux", feature = "remote"))]
 mod remote;
+/// The tools in a mesh with a million messages, beside an empty one.
+#[cfg(target_os = "linux")]
+mod scale;
 /// The server: start, memory, idle.
 #[cfg(target_os = "linux")]
 mod server;
@@ -104,7 +107,7 @@ struct Plan {
 }
 
 #[cfg(target_os = "linux")]
-const GROUPS: [&str; 12] = [
+const GROUPS: [&str; 13] = [
     "ask",
     "wake",
     "hook",
@@ -115,12 +118,13 @@ const GROUPS: [&str; 12] = [
     "pending",
     "message",
     "recall",
+    "scale",
     "postgres",
     "many_sessions",
 ];
 
 #[cfg(target_os = "linux")]
-const USAGE: &str = "usage: cargo bench -- [ask] [wake] [hook] [server] [hub] [hub_events] [remote] [pending] [message] [recall] [postgres] [many_sessions] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
+const USAGE: &str = "usage: cargo bench -- [ask] [wake] [hook] [server] [hub] [hub_events] [remote] [pending] [message] [recall] [scale] [postgres] [many_sessions] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
   --pin      none: the scheduler chooses; same: all on one CPU; cross: the peer on another CPU than the rest
              (default: none, and for ask and wake also same)
   --rounds   measurements for each line (300); the noise of a machine needs some hundreds
@@ -198,6 +202,7 @@ fn measure(table: &mut table::Table, group: &str, (pin, plan): (pin::Pin, &Plan)
         "pending" => pending::measure(table, pin, plan.rounds),
         "message" => message::measure(table, pin, plan.messages),
         "recall" => recall::measure(table, pin, plan.rounds),
+        "scale" => scale::measure(table, pin, plan.rounds),
         #[cfg(feature = "postgres")]
         "postgres" => postgres::measure(table, pin),
         #[cfg(feature = "postgres")]

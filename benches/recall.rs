@@ -1,5 +1,6 @@
 //! Search among a hundred thousand memories of one repository, each kind of query beside a rare word; and search in the
 //! earlier answers of a peer.
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use claude_mesh::model::memory::MemoryScope;
 use claude_mesh::model::peer::Address;
 use claude_mesh::platform::SystemClock;
 use claude_mesh::platform::git_checkout::head_commit;
+use rusqlite::Connection;
 
 use crate::pin::{Pin, Side};
 use crate::table::{Goal, Line, Samples, Table};
@@ -100,7 +102,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
 }
 
 /// Memories as teams write them: common words, rare ones, identifiers, paths, and every tenth with some Chinese.
-fn text(number: u32) -> String {
+pub(crate) fn text(number: u32) -> String {
     const COMMON: [&str; 10] = [
         "deploy", "database", "server", "config", "error", "service", "branch", "test", "port",
         "build",
@@ -197,20 +199,29 @@ fn remembered(text: &str) -> Remember<'_> {
 fn fill(path: &std::path::Path, mesh: &mut Mesh, me: &SessionHandle) {
     mesh.remember(me, MEMORY_SCOPE, remembered(&text(0)))
         .unwrap();
-    let sql = rusqlite::Connection::open(path).unwrap();
-    sql.execute_batch("PRAGMA synchronous = OFF; BEGIN")
+    let sql = Connection::open(path).unwrap();
+    sql.execute_batch("PRAGMA synchronous = OFF").unwrap();
+    insert_memories(&sql, MEMORY_SCOPE, 1..MEMORIES);
+    sql.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         .unwrap();
+}
+
+/// Stores texts as memories of a scope in one transaction.
+pub(crate) fn insert_memories(sql: &Connection, scope: &str, texts: Range<u32>) {
+    sql.execute_batch("BEGIN").unwrap();
     let first: i64 = sql
-        .query_row("SELECT max(number) FROM memory", [], |row| row.get(0))
+        .query_row("SELECT coalesce(max(number), 0) FROM memory", [], |row| {
+            row.get(0)
+        })
         .unwrap();
-    for number in 1..MEMORIES {
+    for number in texts {
         let row = first + i64::from(number);
         let text = text(number);
         sql.prepare_cached(
             "INSERT INTO memory (number, id, scope, version, by_name, at_ms, tags, text) VALUES (?1, printf('01A%023d', ?1), ?2, 1, 'ada', 0, '[]', ?3)",
         )
         .unwrap()
-        .execute((row, MEMORY_SCOPE, &text))
+        .execute((row, scope, &text))
         .unwrap();
         sql.prepare_cached(
             "INSERT INTO memory_words (rowid, text, key, tags) VALUES (?1, ?2, NULL, '[]')",
@@ -223,8 +234,7 @@ fn fill(path: &std::path::Path, mesh: &mut Mesh, me: &SessionHandle) {
             .execute((row, format!("\n[]\n{text}\n\n\n")))
             .unwrap();
     }
-    sql.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")
-        .unwrap();
+    sql.execute_batch("COMMIT").unwrap();
 }
 
 /// A peer with a thousand answers, and with five thousand.

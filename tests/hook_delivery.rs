@@ -147,7 +147,6 @@ fn next_hook_waits_until_a_delivery_is_recorded() {
     assert!(output(&mut first).contains("which port?"));
     let mut second = send(&bo, &request(&world.database()));
     first.write_all(&[1]).unwrap();
-    assert_eq!(rest(first), b"", "closed once it is recorded");
     let said = output(&mut second);
     assert!(said.contains("which port?"), "{said}");
     assert_eq!(open_question_delivery(&world)["shown_times"], 1);

@@ -13,10 +13,8 @@ use crate::platform::permissions;
 use crate::platform::process::ProcessKey;
 use crate::platform::session_socket::{delivery_socket_path, sockets_folder};
 
-/// How long a hook waits for the answer; then it opens the database.
+/// How long a hook waits for the answer; then it opens the database. The confirmation never waits.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(150);
-/// How long it waits until what it has printed is recorded. The server does that in any case.
-const RECORD_TIMEOUT: Duration = Duration::from_millis(250);
 /// The first line of an answer is shorter, and no output is longer.
 const LENGTH_BYTES_MAX: u64 = 20;
 const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
@@ -48,14 +46,11 @@ impl ServerDelivery {
         Some(Self { output, server })
     }
 
-    /// Confirms that the output is printed. Waits until the server has recorded that, for what the client does next.
+    /// Confirms that the output is printed. The server records that at once; the hook does not wait for it.
     pub(super) fn confirm(mut self) {
-        if self.output.is_empty() {
-            return;
-        }
-        self.server.extend(RECORD_TIMEOUT);
-        if self.server.write_all(&[1]).is_ok() {
-            let _ = self.server.read(&mut [0]);
+        if !self.output.is_empty() {
+            self.server.extend(ANSWER_TIMEOUT);
+            let _ = self.server.write_all(&[1]);
         }
     }
 }

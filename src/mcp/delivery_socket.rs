@@ -1,7 +1,7 @@
 //! Delivers to the prompt and Stop hooks of the session from the open database, over a socket.
 //!
-//! What a hook has printed is recorded once the hook has confirmed it. Until then the next hook waits, so that nothing is delivered
-//! twice. Only programs of the same user are answered.
+//! What a hook has printed is recorded once the hook has confirmed it. Only then the next hook is answered, so that nothing is
+//! delivered twice. Only programs of the same user are answered.
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Mutex;
 
 use crate::claude_code::{HookEvent, HookPayload};
 use crate::hooks::{self, DeliveryHead, HookCall};
@@ -25,7 +24,7 @@ const PAYLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 const PATH_BYTES_MAX: usize = 16 * 1024;
 const FIRST_LINE_BYTES_MAX: u64 = 64;
 /// How long a hook may take to send its event, and to confirm what it has printed.
-const READ_TIMEOUT: Duration = Duration::from_secs(2);
+const READ_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Answers hooks for as long as the server runs, from the time on that the client process is known.
 pub(super) async fn answer_hooks(shared: Arc<Shared>, client: String) {
@@ -39,27 +38,24 @@ pub(super) async fn answer_hooks(shared: Arc<Shared>, client: String) {
         Err(problem) => return server_faults::log(home, &problem),
     };
     let listener = UnixListener::from_std(listener).expect("the runtime watches sockets");
-    let hooks = Arc::new(Hooks {
-        shared: Arc::clone(&shared),
-        client,
-        answering: Mutex::default(),
-    });
+    let hooks = Hooks {
+        shared: &shared,
+        client: &client,
+    };
     loop {
-        let stream = accept_own(&listener).await;
-        let hooks = Arc::clone(&hooks);
-        tokio::spawn(async move { hooks.answer(BufReader::new(stream)).await });
+        hooks
+            .answer(BufReader::new(accept_own(&listener).await))
+            .await;
     }
 }
 
 /// What is needed to answer the hooks of one session.
-struct Hooks {
-    shared: Arc<Shared>,
-    client: String,
-    /// Locked from the answer to a hook until what it has printed is recorded.
-    answering: Mutex<()>,
+struct Hooks<'a> {
+    shared: &'a Shared,
+    client: &'a str,
 }
 
-impl Hooks {
+impl Hooks<'_> {
     /// Answers a hook. Without an answer the hook opens the database itself.
     async fn answer(&self, mut stream: BufReader<UnixStream>) {
         let request = tokio::time::timeout(READ_TIMEOUT, read_request(&mut stream)).await;
@@ -69,8 +65,7 @@ impl Hooks {
         let Some((event_name, call)) = self.call_of(request.payload) else {
             return;
         };
-        let _answering = self.answering.lock().await;
-        let delivery = self.shared.attempt(&self.client, false, |context| {
+        let delivery = self.shared.attempt(self.client, false, |context| {
             if context.location.database != request.database || context.me.kind == PeerKind::Run {
                 return Ok(None);
             }
@@ -92,7 +87,7 @@ impl Hooks {
         }
         let confirmed = tokio::time::timeout(READ_TIMEOUT, stream.read_u8()).await;
         if matches!(confirmed, Ok(Ok(_))) {
-            let recorded = self.shared.in_same_session(&self.client, |context| {
+            let recorded = self.shared.in_same_session(self.client, |context| {
                 delivery.record(context.mesh, &context.me)
             });
             self.log_fault(recorded.await);

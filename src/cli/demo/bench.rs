@@ -72,7 +72,9 @@ fn measure(sandbox: &Sandbox, rounds: usize) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     let ada = FakeSession::open(sandbox, "ada")?;
     let bo = FakeSession::open(sandbox, "bo")?;
-    hooks(&ada, &bo, rounds, &mut figures)?;
+    let cy = FakeSession::open(sandbox, "cy")?;
+    hooks([&ada, &bo, &cy], rounds, &mut figures)?;
+    drop(cy);
     figures.push(replies(&ada, &bo, rounds)?);
     figures.push(server_start(sandbox, rounds)?);
     let server = ada.server().context("the server has ended")?;
@@ -102,19 +104,20 @@ fn measure(sandbox: &Sandbox, rounds: usize) -> anyhow::Result<Vec<Figure>> {
 
 /// The prompt hook without and with a question, the Stop hook with one, and an empty process, by turns.
 fn hooks(
-    ada: &FakeSession,
-    bo: &FakeSession,
+    [ada, bo, cy]: [&FakeSession; 3],
     rounds: usize,
     figures: &mut Vec<Figure>,
 ) -> anyhow::Result<()> {
     const QUESTION: &str = "which port does the API use?";
-    let asked = ada.start_ask("bo", QUESTION)?;
-    ada.wait_for_progress(asked, "stored")?;
     let mut times: [Vec<f64>; 4] = Default::default();
     for round in 0..WARM_UP + rounds {
         let turn = format!("turn-{round}");
         let prompt = json!({ "prompt": "go on", "prompt_id": turn });
         let stop = json!({ "prompt_id": turn, "stop_hook_active": false });
+        // It ends what the last Stop hook has begun. A question continues only some turns, so each round has its own.
+        bo.hook("UserPromptSubmit", &prompt)?;
+        let asked = cy.start_ask("bo", QUESTION)?;
+        cy.wait_for_progress(asked, "stored")?;
         let (empty, ()) = timed(empty_process)?;
         let (nothing, text) = timed(|| ada.hook("UserPromptSubmit", &prompt))?;
         ensure!(text.is_empty(), "the hook says {text:?}");
@@ -127,10 +130,9 @@ fn hooks(
                 times.push(time);
             }
         }
+        bo.reply_to(&json!(question_id(&text)?), "5433")?;
+        cy.result(asked)?;
     }
-    let text = bo.hook("UserPromptSubmit", &json!({ "prompt": "go on" }))?;
-    bo.reply_to(&json!(question_id(&text)?), "5433")?;
-    ada.result(asked)?;
     let [empty, nothing, question, stopping] = times;
     let floor = Some(("/bin/true", median(&empty)));
     for (what, times) in [
