@@ -98,10 +98,10 @@ impl Memory {
 }
 
 impl Tx<'_> {
-    fn memories_where(&self, condition: &str, values: impl Params) -> engine::Result<Vec<Memory>> {
+    fn select_memories(&self, selection: &str, values: impl Params) -> engine::Result<Vec<Memory>> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT {MEMORY_COLUMNS} FROM memory m WHERE {condition}"
+                "SELECT {MEMORY_COLUMNS} FROM memory m {selection}"
             ))?
             .query_map(values, Memory::from_row)?
             .collect()
@@ -166,8 +166,9 @@ impl Tx<'_> {
 
     /// Returns all versions of a key, newest first.
     pub(crate) fn memory_versions(&self, scope: &str, key: &str) -> engine::Result<Vec<Memory>> {
-        self.memories_where(
-            "m.scope = ?1 AND m.key = ?2 ORDER BY m.version DESC",
+        // Most memories have no key, so the statistics of a big mesh speak against the index.
+        self.select_memories(
+            "INDEXED BY memory_key WHERE m.scope = ?1 AND m.key = ?2 ORDER BY m.version DESC",
             params![scope, key],
         )
     }
@@ -207,8 +208,8 @@ impl Tx<'_> {
         range: MemoryRange,
         limit: u32,
     ) -> engine::Result<Vec<Memory>> {
-        self.memories_where(
-            "m.number BETWEEN ?1 AND ?2 AND m.superseded_at_ms IS NULL AND (m.expires_at_ms IS NULL OR m.expires_at_ms > ?3)
+        self.select_memories(
+            "WHERE m.number BETWEEN ?1 AND ?2 AND m.superseded_at_ms IS NULL AND (m.expires_at_ms IS NULL OR m.expires_at_ms > ?3)
              ORDER BY m.number DESC LIMIT ?4",
             params![range.first, range.last, self.now.wall_ms, limit],
         )
@@ -216,8 +217,8 @@ impl Tx<'_> {
 
     /// Returns expired memories, at most `limit`.
     pub(crate) fn expired_memories(&self, limit: u32) -> engine::Result<Vec<Memory>> {
-        self.memories_where(
-            "m.expires_at_ms IS NOT NULL AND m.expires_at_ms <= ?1 AND m.superseded_at_ms IS NULL LIMIT ?2",
+        self.select_memories(
+            "WHERE m.expires_at_ms IS NOT NULL AND m.expires_at_ms <= ?1 AND m.superseded_at_ms IS NULL LIMIT ?2",
             params![self.now.wall_ms, limit],
         )
     }
@@ -250,7 +251,7 @@ impl Tx<'_> {
                 .prepare_cached("UPDATE memory SET scope = ?2 WHERE scope = ?1")?
                 .run([from, to]);
         };
-        let all = self.memories_where("m.scope = ?1 ORDER BY m.number", [from])?;
+        let all = self.select_memories("WHERE m.scope = ?1 ORDER BY m.number", [from])?;
         let mut taken_keys = BTreeSet::new();
         for key in all.iter().filter_map(|memory| memory.key.as_deref()) {
             if !self.memory_versions(to, key)?.is_empty() {

@@ -63,9 +63,15 @@ const NAME_JOINS: &str =
 /// Open tasks by priority and age, then ended ones, latest first.
 const WORK_ORDER: &str = "t.ended_at_ms IS NOT NULL, t.ended_at_ms DESC, t.priority DESC, t.id";
 
-/// The tasks of a project and those of a peer are each found by an index, and then filtered.
-const LISTING_FILTER: &str = "t.id IN (SELECT id FROM task WHERE project = :project UNION SELECT id FROM task WHERE assigned_to = :own)
-    AND (CAST(:status AS TEXT) IS NULL OR t.status = :status) AND (:all OR t.assigned_to IS NOT DISTINCT FROM :assigned)";
+/// The tasks of a project and those of a peer, each found by an index. Of the ended ones of a project, which become many, the
+/// latest are enough.
+const LISTED_IDS: &str = "SELECT id FROM task WHERE project = :project AND ended_at_ms IS NULL
+    UNION SELECT id FROM task WHERE assigned_to = :own
+    UNION SELECT id FROM (SELECT t.id FROM task t INDEXED BY task_of_project
+        WHERE t.project = :project AND t.ended_at_ms IS NOT NULL AND LISTING_FILTER
+        ORDER BY t.ended_at_ms DESC, t.priority DESC, t.id LIMIT :limit) v";
+const LISTING_FILTER: &str = "(CAST(:status AS TEXT) IS NULL OR t.status = :status)
+    AND (:all OR t.assigned_to IS NOT DISTINCT FROM :assigned)";
 
 fn json_list<T: DeserializeOwned>(row: &Row, column: &str) -> engine::Result<Vec<T>> {
     Ok(serde_json::from_str(row.get_ref(column)?.as_str()?).unwrap_or_default())
@@ -170,7 +176,7 @@ impl Tx<'_> {
         // Only ids are sorted, no texts.
         self.tasks_where(
             "t.id IN (SELECT id FROM task WHERE project = ?1 AND ended_at_ms IS NULL AND status = 'todo' AND updated_at_ms <= ?2
-                ORDER BY id LIMIT ?3) ORDER BY t.id",
+                ORDER BY id LIMIT ?3) ORDER BY +t.id",
             params![project, before_ms, limit],
         )
     }
@@ -236,8 +242,10 @@ impl Tx<'_> {
         } else {
             i64::MAX
         };
+        let ids = LISTED_IDS.replace("LISTING_FILTER", LISTING_FILTER);
         let mut statement = self.sql.prepare_cached(&format!(
-            "SELECT {TASK_COLUMNS} FROM task t {NAME_JOINS} WHERE {LISTING_FILTER} ORDER BY {WORK_ORDER} LIMIT :limit"
+            "SELECT {TASK_COLUMNS} FROM ({ids}) v CROSS JOIN task t ON t.id = v.id {NAME_JOINS} WHERE {LISTING_FILTER}
+             ORDER BY {WORK_ORDER} LIMIT :limit"
         ))?;
         let tasks = statement.query_map(
             named_params! {
