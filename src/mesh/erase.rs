@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::WriteContext;
 use crate::model::Result;
+use crate::store::ErasedWords;
 
 /// The result of erasing something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,28 +33,44 @@ const QUESTIONS_SCHEMA: u32 = 1;
 const MEMORIES_SCHEMA: u32 = 3;
 
 impl Mesh {
-    /// Runs an operation that erases something, then removes the residue. The operation returns whether there was
-    /// something.
+    /// Runs an operation that erases something, then removes the residue. The operation returns what it has erased from the
+    /// full-text index; `None` if there was nothing to erase.
     pub(in crate::mesh) fn erase_with(
         &mut self,
-        operation: impl FnOnce(&mut WriteContext) -> Result<bool>,
+        operation: impl FnOnce(&mut WriteContext) -> Result<Option<ErasedWords>>,
     ) -> Result<EraseOutcome> {
-        if !self.write(operation)? {
+        let erased = self.write(|write| {
+            // Of what was erased before, no words are known.
+            let is_alone = write.tx.pending_residue()?.is_none();
+            let erased = operation(write)?;
+            Ok(erased.map(|words| {
+                if is_alone {
+                    words
+                } else {
+                    ErasedWords::Unknown
+                }
+            }))
+        })?;
+        let Some(erased) = erased else {
             return Ok(EraseOutcome::NotFound);
-        }
+        };
         // It is erased from the tables in any case; the outcome reports the residue.
-        Ok(match self.erase_residue(READER_WAIT) {
+        Ok(match self.erase_residue(&erased, READER_WAIT) {
             Ok(true) => EraseOutcome::Erased,
             Ok(false) | Err(_) => EraseOutcome::PartiallyErased,
         })
     }
 
-    /// Removes the residue of everything that was erased, by any program. Returns whether none is left.
-    pub(in crate::mesh) fn erase_residue(&mut self, timeout: Duration) -> Result<bool> {
+    /// Removes the residue of everything that was erased, by any program; `erased` is all of that. Returns whether none is left.
+    pub(in crate::mesh) fn erase_residue(
+        &mut self,
+        erased: &ErasedWords,
+        timeout: Duration,
+    ) -> Result<bool> {
         let Some(of) = self.read(|read| Ok(read.tx.pending_residue()?))? else {
             return Ok(true);
         };
-        self.rebuild_fts_terms()?;
+        self.rebuild_fts_terms(erased)?;
         let is_clean = self.store.compact(timeout)?;
         if is_clean {
             self.write(|write| Ok(write.tx.clear_residue(&of)?))?;
@@ -63,9 +80,9 @@ impl Mesh {
 
     /// Rebuilds the terms of the full-text index if prefixes of erased words still lead to its pages: in steps, so that
     /// nobody waits long for the lock.
-    fn rebuild_fts_terms(&mut self) -> Result<()> {
+    fn rebuild_fts_terms(&mut self, erased: &ErasedWords) -> Result<()> {
         for _ in 0..FTS_REBUILDS_MAX {
-            if !self.read(|read| Ok(read.tx.has_stale_fts_prefix()?))? {
+            if !self.read(|read| Ok(read.tx.has_stale_fts_prefix(erased)?))? {
                 return Ok(());
             }
             let mut more = self.write(|write| Ok(write.tx.begin_fts_rebuild(PAGES_PER_STEP)?))?;

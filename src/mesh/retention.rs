@@ -8,7 +8,7 @@ use crate::mesh::context::ReadContext;
 use crate::mesh::peer::find_or_create_peer::is_missing_folder;
 use crate::model::{EventKind, Result};
 use crate::platform::fault_log;
-use crate::store::Reclaimed;
+use crate::store::{ErasedWords, Reclaimed};
 
 /// How long after its last session a peer is removed whose folder does not exist any more, in milliseconds.
 const ABANDONED_AFTER_MS: i64 = 30 * 24 * 3600 * 1000;
@@ -53,7 +53,7 @@ impl Mesh {
             write.tx.delete_unused_runs(before)?;
             Ok(reclaimed)
         })?;
-        self.erase_residue(Duration::ZERO)?;
+        self.erase_residue(&ErasedWords::Unknown, Duration::ZERO)?;
         let mailboxes = self.sweep_abandoned_peers()?;
         Ok(Reclaimed {
             claims,

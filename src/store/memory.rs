@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use rusqlite::params;
 
 use super::engine::{self, OptionalExtension, Params, Row};
+use super::erased_words::ErasedWords;
 use super::memory_index::IndexedText;
 use super::memory_range::MemoryRange;
 use super::transaction::Tx;
@@ -153,15 +154,22 @@ impl Tx<'_> {
             .run([old.number])
     }
 
-    /// Deletes a memory with all its versions.
-    pub(crate) fn erase_memory(&self, memory: &Memory) -> engine::Result<()> {
-        match &memory.key {
-            Some(key) => self
-                .memory_versions(&memory.scope, key)?
-                .iter()
-                .try_for_each(|version| self.delete_memory(version)),
-            None => self.delete_memory(memory),
+    /// Deletes a memory with all its versions. Returns what the full-text index had of them.
+    pub(crate) fn erase_memory(&self, memory: &Memory) -> engine::Result<ErasedWords> {
+        let versions = match &memory.key {
+            Some(key) => self.memory_versions(&memory.scope, key)?,
+            None => vec![memory.clone()],
+        };
+        let mut erased = ErasedWords::none();
+        for version in &versions {
+            self.delete_memory(version)?;
+            let key = version.key.as_deref().unwrap_or_default();
+            let tags = version.tags.iter().map(String::as_str);
+            for text in [version.text.as_str(), key].into_iter().chain(tags) {
+                erased.add(text);
+            }
         }
+        Ok(erased)
     }
 
     /// Returns all versions of a key, newest first.

@@ -27,6 +27,7 @@ mod database;
 mod database_path;
 mod delivery;
 mod engine;
+mod erased_words;
 mod event;
 mod expertise;
 mod fault;
@@ -91,6 +92,7 @@ pub use engine::postgres::{
     PostgresLocation, SchemaReport, ServedMeshReport, ServerReport,
 };
 #[cfg(feature = "hub")]
+pub(crate) use erased_words::ErasedWords;
 pub(crate) use idempotency::StoredRequest;
 pub use memory::Memory;
 pub(crate) use memory::{MESH_SCOPE, NewMemory};

@@ -49,10 +49,10 @@ impl Mesh {
                 (_, None) => None,
             };
             let Some(memory) = found else {
-                return Ok(false);
+                return Ok(None);
             };
             write.tx.begin_secure_erase(&memory.id.to_string())?;
-            write.tx.erase_memory(&memory)?;
+            let erased = write.tx.erase_memory(&memory)?;
             let data = json!({
                 "key": memory.key,
                 "version": memory.version,
@@ -63,7 +63,7 @@ impl Mesh {
             write
                 .tx
                 .append_event(EventKind::MemoryChanged, Some(me.peer), &subject, &data)?;
-            Ok(true)
+            Ok(Some(erased))
         })
     }
 }

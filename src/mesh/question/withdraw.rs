@@ -7,6 +7,7 @@ use crate::mesh::erase::EraseOutcome;
 use crate::mesh::session::SessionHandle;
 use crate::model::{EventKind, QuestionState, Refusal, Result};
 use crate::platform::id::{QuestionId, WaitId};
+use crate::store::ErasedWords;
 
 impl Mesh {
     /// Withdraws a question that nobody has seen and for which no other call waits. Returns whether it did.
@@ -19,7 +20,7 @@ impl Mesh {
     pub fn erase_question(&mut self, me: &SessionHandle, id: QuestionId) -> Result<EraseOutcome> {
         self.erase_with(|write| {
             let Some(question) = write.tx.question(id)? else {
-                return Ok(false);
+                return Ok(None);
             };
             if question.asker != me.peer && !me.is_person_of_mesh(write.read()) {
                 let problem =
@@ -32,7 +33,7 @@ impl Mesh {
             write
                 .tx
                 .append_event(kind, Some(me.peer), &id.to_string(), &json!({}))?;
-            Ok(true)
+            Ok(Some(ErasedWords::none()))
         })
     }
 }
