@@ -1,8 +1,11 @@
 //! What is known of the words of an erased text: enough to look for them in the full-text index, too little to read them.
 use std::collections::BTreeSet;
 
-/// How many letters of a word are kept. The index has words without their English endings, which begin later.
-const LETTERS: usize = 3;
+use crate::model::tokenize::index_words;
+
+/// So many letters of a word are kept at least, and so many of its end are not: what the index makes of an ending may differ.
+const LETTERS_MIN: usize = 3;
+const END_LETTERS: usize = 2;
 
 /// The beginnings of words that were erased.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +29,10 @@ impl ErasedWords {
             return;
         };
         if text.is_ascii() {
-            let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-            beginnings.extend(words.filter(|word| !word.is_empty()).map(beginning));
+            beginnings.extend(index_words(text).iter().map(|word| {
+                let kept = word.len().saturating_sub(END_LETTERS).max(LETTERS_MIN);
+                comparable(&word[..kept.min(word.len())])
+            }));
         } else {
             *self = Self::Unknown;
         }
@@ -38,7 +43,7 @@ impl ErasedWords {
         match self {
             Self::Unknown => true,
             Self::Beginnings(beginnings) => {
-                let prefix = beginning(prefix);
+                let prefix = comparable(prefix);
                 beginnings
                     .iter()
                     .any(|one| one.starts_with(&prefix) || prefix.starts_with(one.as_str()))
@@ -47,14 +52,9 @@ impl ErasedWords {
     }
 }
 
-/// Returns the first letters of a word. Its ending may turn a `y` into an `i`.
-fn beginning(word: &str) -> String {
-    let letters = word.chars().take(LETTERS);
-    let letters = letters.map(|letter| match letter.to_ascii_lowercase() {
-        'y' => 'i',
-        letter => letter,
-    });
-    letters.collect()
+/// Returns letters as they are compared: the ending of a word turns a `y` into an `i`.
+fn comparable(letters: &str) -> String {
+    letters.to_ascii_lowercase().replace('y', "i")
 }
 
 #[cfg(test)]
@@ -82,6 +82,7 @@ mod tests {
             assert!(of(word).may_begin_with(indexed), "{word}: {indexed}");
         }
         assert!(!of("deployment of 5433").may_begin_with("server"));
+        assert!(!of("database").may_begin_with("date"));
         assert!(!ErasedWords::none().may_begin_with("a"));
     }
 
