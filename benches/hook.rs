@@ -58,28 +58,32 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
                 }
             }
         }
-        let [bin_true, nothing, without_question, with_question, stop] = &times;
-        table.line(&Line::times("baseline: /bin/true", bin_true));
-        if empty.is_some() {
-            table.line(&Line::times("baseline: an empty Rust program", nothing));
-        }
-        let without_question =
-            Line::times("inbox-poll at a prompt, nothing pending", without_question);
-        table.line(
-            &without_question
-                .baseline("/bin/true", bin_true.p50())
-                .goal(Goal::Times(1.5)),
-        );
-        let with_question = Line::times(
+        print(table, &times, empty.is_some());
+    });
+}
+
+fn print(table: &mut Table, times: &[Samples; 5], has_empty_program: bool) {
+    let [bin_true, nothing, without_question, with_question, stop] = times;
+    table.line(&Line::times("baseline: /bin/true", bin_true));
+    if has_empty_program {
+        table.line(&Line::times("baseline: an empty Rust program", nothing));
+    }
+    for (what, samples, times) in [
+        (
+            "inbox-poll at a prompt, nothing pending",
+            without_question,
+            1.5,
+        ),
+        (
             "inbox-poll at a prompt, one question pending",
             with_question,
-        );
-        let with_question = with_question.baseline("/bin/true", bin_true.p50());
-        table.line(&with_question.goal(Goal::Times(2.0)));
-        let stop = Line::times("inbox-poll at a Stop, one question pending", stop);
-        let stop = stop.baseline("/bin/true", bin_true.p50());
-        table.line(&stop.goal(Goal::Times(2.0)));
-    });
+            2.0,
+        ),
+        ("inbox-poll at a Stop, one question pending", stop, 2.0),
+    ] {
+        let line = Line::times(what, samples).baseline("/bin/true", bin_true.p50());
+        table.line(&line.goal(Goal::Times(times)));
+    }
 }
 
 /// Runs `/bin/true` as a hook of a session. Returns its time.

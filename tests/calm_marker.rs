@@ -39,7 +39,7 @@ fn hooks_of_a_calm_session_open_no_database() {
     assert_eq!(ada.prompt("t1"), None);
     assert_eq!(ada.stop("t1", false), None);
     std::fs::remove_file(marker_link(&world, &ada).unwrap()).unwrap();
-    std::fs::remove_file(ada.delivery_socket()).unwrap();
+    ada.remove_delivery_socket();
     let said = ada.hook_with_fault("UserPromptSubmit", json!({ "prompt": "go on" }));
     assert_eq!(
         said, "",

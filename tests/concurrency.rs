@@ -9,7 +9,7 @@ use claude_mesh::platform::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::support::print_to_stderr;
-use crate::support::{Session, WAIT_TIMEOUT, World, wait_until};
+use crate::support::{Session, WAIT_TIMEOUT, World};
 
 #[test]
 fn twenty_sessions_ask_one_peer_and_each_gets_its_own_answer() {
@@ -144,8 +144,7 @@ fn hook_does_not_wait_for_a_held_write_lock() {
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     ask.wait_for_progress("bo: stored");
-    wait_until("its server answers hooks", || bo.delivery_socket().exists());
-    std::fs::remove_file(bo.delivery_socket()).unwrap();
+    bo.remove_delivery_socket();
     let holder = rusqlite::Connection::open(world.database()).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     let attached = bo

@@ -279,6 +279,7 @@ fn held_write_lock_does_not_delay_hooks() {
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     ask.wait_for_progress("bo: stored");
+    bo.remove_delivery_socket();
     let holder = world.rows();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     let began = Instant::now();

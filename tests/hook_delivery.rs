@@ -86,7 +86,7 @@ fn hook_prints_what_its_server_sends_and_confirms_it() {
     let world = World::new();
     let (ada, bo) = sessions(&world);
     let _ask = ask(&ada);
-    std::fs::remove_file(bo.delivery_socket()).unwrap();
+    bo.remove_delivery_socket();
     let server = UnixListener::bind(bo.delivery_socket()).unwrap();
     let serving = std::thread::spawn(move || {
         let (mut stream, _) = server.accept().unwrap();
@@ -157,6 +157,8 @@ fn hook_of_a_stopped_server_opens_the_database() {
     let world = World::new();
     let (ada, bo) = sessions(&world);
     let _ask = ask(&ada);
+    // One that is stopped in a write keeps the lock.
+    bo.wait_until_idle();
     let server = Pid::from_raw(bo.server_pid().unwrap()).unwrap();
     kill_process(server, Signal::STOP).unwrap();
     let said = bo.prompt("t1");

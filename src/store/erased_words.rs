@@ -3,8 +3,9 @@ use std::collections::BTreeSet;
 
 use crate::model::tokenize::index_words;
 
-/// So many letters of a word are kept at least, and so many of its end are not: what the index makes of an ending may differ.
+/// How many letters of a word are kept at least.
 const LETTERS_MIN: usize = 3;
+/// How many letters of its end are left out: the index may have another ending.
 const END_LETTERS: usize = 2;
 
 /// The beginnings of words that were erased.

@@ -117,7 +117,7 @@ mod tests {
     use crate::platform::Clock;
     use crate::platform::clock::SystemClock;
     use crate::store::erased_words::ErasedWords;
-    use crate::store::{NewMemory, Options, Store};
+    use crate::store::{NewMemory, Options, Store, Tx};
 
     #[test]
     fn stale_fts_segments_are_all_rewritten_in_steps() {
@@ -150,6 +150,7 @@ mod tests {
                 .collect::<crate::model::Result<Vec<_>>>()
         });
         let memory_ids = ids.unwrap();
+        let is_stale = |tx: &Tx| Ok(tx.has_stale_fts_prefix(&ErasedWords::Unknown)?);
         let stale = store
             .write(now.clone(), |tx| {
                 for id in memory_ids.iter().step_by(3) {
@@ -158,11 +159,7 @@ mod tests {
                 }
                 Ok(())
             })
-            .and_then(|()| {
-                store.read(now.clone(), |tx| {
-                    Ok(tx.has_stale_fts_prefix(&ErasedWords::Unknown)?)
-                })
-            });
+            .and_then(|()| store.read(now.clone(), is_stale));
         assert!(stale.unwrap(), "the test needs stale prefixes");
         let mut batches = 1;
         let mut more = store

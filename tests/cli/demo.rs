@@ -40,7 +40,7 @@ fn bench_measures_each_figure_and_cleans_up() {
     let reported = fixture.run_ok(&["bench", "--rounds", "10", "--json"]);
     let json: Value = serde_json::from_str(&reported).unwrap();
     let figures = json["figures"].as_array().unwrap();
-    assert_eq!(figures.len(), 8, "{json:#}");
+    assert_eq!(figures.len(), 9, "{json:#}");
     for figure in figures {
         assert!(figure["median"].as_f64().unwrap() > 0.0, "{figure}");
         if let Some(floor) = figure["floor"]["median"].as_f64() {

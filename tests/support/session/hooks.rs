@@ -8,7 +8,7 @@ use std::time::Duration;
 use claude_mesh::platform::{process, session_socket};
 use serde_json::{Value, json};
 
-use super::super::ProcessOutput;
+use super::super::{ProcessOutput, wait_until};
 use super::Session;
 
 impl Session {
@@ -53,6 +53,14 @@ impl Session {
             self.wait_for_deliveries();
         }
         output
+    }
+
+    /// Lets the hooks of the session open the database themselves from now on.
+    #[track_caller]
+    pub(crate) fn remove_delivery_socket(&self) {
+        wait_until("the server answers hooks", || {
+            std::fs::remove_file(self.delivery_socket()).is_ok()
+        });
     }
 
     /// Waits until the server has recorded what the hooks before have printed: it answers one after the other.
