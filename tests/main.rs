@@ -301,6 +301,10 @@ mod config_faults;
 /// Foreign and damaged databases.
 mod damaged_database;
 
+/// Saving what can be read of a damaged file.
+#[cfg(feature = "cli")]
+mod salvage;
+
 /// The structure of the sources: layers, import cycles, sizes, names.
 mod layers;
 

@@ -20,14 +20,14 @@ use crate::cli::error::Failure;
 use crate::cli::finding::{finding_from_fault, note, ok, problem};
 #[cfg(feature = "postgres")]
 use crate::cli::store_args::StoreArgs;
-use crate::cli::{doctor_claude_code, doctor_hub, print};
+use crate::cli::{doctor_claude_code, doctor_hub, doctor_salvage, print};
 use crate::mesh::{Mesh, PeerScope};
 use crate::model::{Activity, Error, Topic};
 use crate::platform::clock::{parse_rfc3339, rfc3339};
 use crate::platform::isolation::{self, MeshAddress};
 use crate::platform::project::{PROJECT_FILE_NAME, Project};
 use crate::platform::settings::{DATABASE, HUB_URL};
-use crate::platform::{Clock, Fault, Settings, SystemClock, fault_log, text};
+use crate::platform::{Clock, Fault, FaultKind, Settings, SystemClock, fault_log, text};
 use crate::setup::{self, Finding, InstallPaths, Severity};
 use crate::store::{self, MovedMark};
 use crate::wake::{Doorbells, ListenerKind, WakeSignal};
@@ -37,13 +37,20 @@ use crate::wake::{Doorbells, ListenerKind, WakeSignal};
 /// Checks the programs, Claude Code's files, the database, the mesh of this folder, and recent faults of hooks. Changes
 /// nothing.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 nothing is wrong; 1 a problem was found.
+#[command(
+    after_help = "Exit status: 0 nothing is wrong; 1 a problem was found, or rows were lost with --salvage.
 
 Examples:
   claude-mesh doctor
   claude-mesh doctor --json
-  claude-mesh doctor --store 'postgres://mesh@db.example/mesh?schema=team'   only the mesh on a server")]
+  claude-mesh doctor --salvage saved.db     saves what can be read of a damaged mesh file into a new one
+  claude-mesh doctor --store 'postgres://mesh@db.example/mesh?schema=team'   only the mesh on a server"
+)]
 pub(super) struct DoctorArgs {
+    /// Save what can be read of a damaged mesh file of this folder into this new file; the damaged one is not changed.
+    #[arg(long, value_name = "FILE")]
+    #[cfg_attr(feature = "postgres", arg(conflicts_with = "store"))]
+    salvage: Option<PathBuf>,
     #[cfg(feature = "postgres")]
     #[command(flatten)]
     store: StoreArgs,
@@ -58,7 +65,9 @@ pub(super) fn doctor(args: &DoctorArgs, json: bool) -> CommandResult {
     if let Some(location) = args.store.location()? {
         return print_findings(&doctor_store::check(&location), json);
     }
-    let DoctorArgs { .. } = args;
+    if let Some(file) = &args.salvage {
+        return doctor_salvage::salvage(file, json);
+    }
     let settings = Settings::of_this_process()?;
     print_findings(&examine(&settings)?, json)
 }
@@ -138,6 +147,17 @@ fn finding_from_error(error: &Error) -> Finding {
     match error {
         Error::Fault(fault) => finding_from_fault(fault),
         Error::Refused(refusal) => problem(refusal.to_string(), ""),
+    }
+}
+
+/// Returns the finding of a fault of the file of the mesh.
+fn finding_from_mesh_fault(fault: &Fault, context: &CliContext) -> Finding {
+    let finding = finding_from_fault(fault);
+    match fault.kind {
+        FaultKind::DatabaseCorrupted | FaultKind::ForeignFile => {
+            doctor_salvage::with_damaged_parts(finding, &context.location.database)
+        }
+        _ => finding,
     }
 }
 
@@ -244,7 +264,7 @@ fn check_mesh(settings: &Settings, paths: &InstallPaths) -> Vec<Finding> {
                 Err(fault) => finding_from_fault(&fault),
             },
         ),
-        Err(fault) => findings.push(finding_from_fault(&fault)),
+        Err(fault) => findings.push(finding_from_mesh_fault(&fault, &context)),
         Ok(Some(mut mesh)) => findings.extend(check_database(&context, &mut mesh)),
     }
     findings
@@ -300,10 +320,14 @@ fn check_database(context: &CliContext, mesh: &mut Mesh) -> Vec<Finding> {
             ))),
             Err(error) => findings.push(finding_from_error(&error)),
         },
-        Ok(Some(damage)) => findings.push(problem(
-            format!("{place} is damaged: {}", text::one_line(&damage)),
-            &store::recovery_hint(&context.location.database),
+        Ok(Some(damage)) => findings.push(doctor_salvage::with_damaged_parts(
+            problem(
+                format!("{place} is damaged: {}", text::one_line(&damage)),
+                &store::recovery_hint(&context.location.database),
+            ),
+            &context.location.database,
         )),
+        Err(Error::Fault(fault)) => findings.push(finding_from_mesh_fault(&fault, context)),
         Err(error) => findings.push(finding_from_error(&error)),
     }
     if let Ok(Some(moved)) = mesh.moved_mark() {

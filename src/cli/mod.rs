@@ -20,6 +20,7 @@ mod desktop_notification;
 mod doctor;
 mod doctor_claude_code;
 mod doctor_hub;
+mod doctor_salvage;
 #[cfg(feature = "remote")]
 mod doctor_spool;
 #[cfg(feature = "postgres")]

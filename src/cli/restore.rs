@@ -11,7 +11,7 @@ use crate::cli::print;
 use crate::mesh::PeerScope;
 use crate::model::{Liveness, PeerKind};
 use crate::platform::{Clock, SystemClock};
-use crate::store::{self, FileUser, RestoreError, Restored};
+use crate::store::{self, ExclusiveUseError, FileUser, Restored};
 
 /// Put a backup in the place of the mesh file of this folder
 ///
@@ -63,10 +63,11 @@ fn refuse_live_sessions(context: &CliContext) -> Result<(), Failure> {
     Err(CliError::new("conflict", message, hint).into())
 }
 
-fn describe(error: RestoreError) -> Failure {
+/// Returns the failure of a command that must have the file alone.
+pub(super) fn describe(error: ExclusiveUseError) -> Failure {
     let user = match error {
-        RestoreError::Fault(fault) => return fault.into(),
-        RestoreError::InUse(user) => user,
+        ExclusiveUseError::Fault(fault) => return fault.into(),
+        ExclusiveUseError::InUse(user) => user,
     };
     let who = match user {
         FileUser {

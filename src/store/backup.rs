@@ -30,7 +30,7 @@ pub struct BackupCopy {
 impl Store {
     /// Copies the mesh into a new file that only this user can read.
     pub fn back_up(&mut self, file: &Path, now: &Moment) -> Result<BackupCopy> {
-        let temporary = TemporaryCopy::beside(file)?;
+        let temporary = TemporaryCopy::beside(file, "backup")?;
         let sessions_left = match &self.place {
             Place::File(database) => {
                 permissions::create_file(&temporary.path)
@@ -107,11 +107,11 @@ pub(super) struct TemporaryCopy {
 
 impl TemporaryCopy {
     /// Returns the name of a copy that becomes `file`, which must not exist.
-    fn beside(file: &Path) -> std::result::Result<Self, Fault> {
+    pub(super) fn beside(file: &Path, purpose: &str) -> std::result::Result<Self, Fault> {
         if std::fs::symlink_metadata(file).is_ok() {
             return Err(exists(file));
         }
-        Ok(Self::named(file, "backup"))
+        Ok(Self::named(file, purpose))
     }
 
     /// Returns the name of a copy in the folder of `file`.
@@ -122,7 +122,7 @@ impl TemporaryCopy {
         }
     }
 
-    fn link_to(&self, file: &Path) -> std::result::Result<(), Fault> {
+    pub(super) fn link_to(&self, file: &Path) -> std::result::Result<(), Fault> {
         match std::fs::hard_link(&self.path, file) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(exists(file)),

@@ -57,7 +57,7 @@ fn link_into_place(temporary: &Path, path: &Path) -> Result<(), Fault> {
 /// Writes the schema without a WAL and switches to WAL at the end: closing a connection copies the WAL into the file and
 /// does not report that the disk was full, while in this one transaction every failed write is reported. The exclusive lock
 /// makes shared memory unnecessary until then.
-fn create_temporary_database(temporary: &Path, schema: &Schema) -> Result<(), Fault> {
+pub(super) fn create_temporary_database(temporary: &Path, schema: &Schema) -> Result<(), Fault> {
     let file = permissions::create_file(temporary)
         .map_err(|error| Fault::io("create", temporary, error))?;
     let connection = connect(temporary)?;

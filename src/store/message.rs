@@ -133,7 +133,7 @@ pub struct PendingFlags {
 
 const MESSAGE_COLUMNS: &str = "m.id, m.from_name, p.name AS to_name, m.topic, m.type, m.subject, m.in_reply_to, m.posted_at_ms, m.expires_at_ms, octet_length(m.body) AS bytes";
 /// The key of the row in `meta` with the id of the last message: a hook need not query the table if nothing was posted.
-const LAST_MESSAGE_KEY: &str = "last_message";
+pub(super) const LAST_MESSAGE_KEY: &str = "last_message";
 const WAKING_FILTER: &str = "AND m.type IN ('alert', 'command')";
 
 /// Selects the ids that peer `:peer` sees after an id, that have not expired at `:now`, and that match `extra_filter`.

@@ -34,6 +34,7 @@ mod fault;
 mod fencing_token;
 mod file_database;
 mod file_header;
+mod file_lock;
 mod filesystem_check;
 mod fork;
 mod fts_erase;
@@ -63,6 +64,8 @@ mod question_list;
 mod recovery_hints;
 mod restore;
 mod retention;
+#[cfg(feature = "cli")]
+mod salvage;
 mod schema;
 mod search_syntax;
 mod secure_erase;
@@ -91,6 +94,7 @@ pub use engine::postgres::{
     ChangeCounter, DatabaseClock, ExtensionState, PasswordSource, PostgresListener,
     PostgresLocation, SchemaReport, ServedMeshReport, ServerReport,
 };
+pub use file_lock::{ExclusiveUseError, FileUser};
 #[cfg(feature = "hub")]
 pub(crate) use erased_words::ErasedWords;
 pub(crate) use idempotency::StoredRequest;
@@ -110,8 +114,10 @@ pub use prior_answers::StoredAnswer;
 pub(crate) use question::NewAnswer;
 pub use question::{NewQuestion, Question, QuestionDelivery};
 pub use recovery_hints::recovery_hint;
-pub use restore::{FileUser, RestoreError, Restored, restore};
+pub use restore::{Restored, restore};
 pub use retention::Reclaimed;
+#[cfg(feature = "cli")]
+pub use salvage::{Salvaged, SalvagedTable, damaged_parts, salvage};
 pub use schema::{Migration, Schema, version};
 pub use session::{NewSession, ProcessLocation, Session, WakeAttempt};
 pub use task::{Task, TaskListing};

@@ -14,9 +14,12 @@ pub fn recovery_hint(path: &Path) -> String {
         ),
         None => String::new(),
     };
+    let saved = with_suffix(path, ".saved");
+    let saved = saved.display();
     format!(
-        "nothing was changed. Close all sessions, then `mv {displayed_path} {}`: the next command creates an empty \
-         mesh. Settings and walls are in other files and are kept{backup}",
+        "nothing was changed. Close all sessions. `claude-mesh doctor --salvage {saved}` saves what can be read into a new file, \
+         and `claude-mesh restore {saved}` puts that in the place of this one. Or `mv {displayed_path} {}`: the next command \
+         creates an empty mesh. Settings and walls are in other files and are kept{backup}",
         with_suffix(path, ".damaged").display()
     )
 }

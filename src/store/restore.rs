@@ -8,17 +8,16 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use rustix::fs::FlockOperation;
-use rustix::process::{Flock, FlockOffsetType, FlockType};
 
 use super::backup::{TemporaryCopy, complete, sync_folder};
 use super::connect::connect;
 use super::database_path::{check_folder, folder_of, with_suffix};
 use super::fault::fault;
+use super::file_lock::{ExclusiveUseError, lock_all};
 use super::schema::{read_versions, version};
 use super::{create, file_header};
 use crate::platform::clock::rfc3339;
-use crate::platform::{Fault, FaultKind, permissions, process};
+use crate::platform::{Fault, FaultKind, permissions};
 
 /// What is between the name of the database and the time in the name of a file that was replaced.
 const REPLACED_INFIX: &str = ".replaced-";
@@ -36,27 +35,12 @@ pub struct Restored {
     pub replaced_was_readable: bool,
 }
 
-/// A program that has the file open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the field names say it")]
-pub struct FileUser {
-    pub pid: Option<i32>,
-    pub name: Option<String>,
-}
-
-/// Why a backup was not restored. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum RestoreError {
-    /// Another program has the file open.
-    #[error("another program has the file open")]
-    InUse(FileUser),
-    /// The machine or the backup.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-}
-
 /// Puts a copy of `backup` in the place of `database`. The file that was there stays beside it, with `wall_ms` in its name.
-pub fn restore(backup: &Path, database: &Path, wall_ms: i64) -> Result<Restored, RestoreError> {
+pub fn restore(
+    backup: &Path,
+    database: &Path,
+    wall_ms: i64,
+) -> Result<Restored, ExclusiveUseError> {
     let folder = folder_of(database);
     if !folder.exists() {
         permissions::create_folder(folder)?;
@@ -154,42 +138,6 @@ fn continue_fences(copy: &Path, fences: &[(String, i64)]) -> Result<u64, Fault> 
         Ok(raised as u64)
     };
     write(&mut connect(copy)?).map_err(|error| fault(copy, error))
-}
-
-/// Locks all bytes of a file against every other program. This process must not open the file again until it is released:
-/// closing it would release the lock.
-fn lock_all(database: &Path) -> Result<File, RestoreError> {
-    let open_fault = |error| Fault::io("open", database, error);
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .open(database)
-        .map_err(open_fault)?;
-    match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
-            Err(RestoreError::InUse(user_of(&file)))
-        }
-        Err(error) => Err(open_fault(error.into()).into()),
-    }
-}
-
-fn user_of(file: &File) -> FileUser {
-    let wanted = Flock {
-        start: 0,
-        length: 0,
-        pid: None,
-        typ: FlockType::WriteLock,
-        offset_type: FlockOffsetType::Set,
-    };
-    let found = rustix::process::fcntl_getlk(file, &wanted).ok().flatten();
-    let pid = found
-        .and_then(|lock| lock.pid)
-        .map(|pid| pid.as_raw_nonzero().get());
-    FileUser {
-        pid,
-        name: pid.and_then(process::name),
-    }
 }
 
 /// Gives the old file and its WAL their new names and the copy its place. The WAL goes first: SQLite would apply it to the copy.

@@ -11,7 +11,7 @@ use crate::platform::Moment;
 use crate::platform::id::{PeerId, QuestionId, SessionId};
 
 /// The key of the row in `meta` with the last id.
-const LAST_ID_KEY: &str = "last_id";
+pub(super) const LAST_ID_KEY: &str = "last_id";
 /// The key of the row in `meta` with the time of the last sweep.
 const SWEPT_AT_KEY: &str = "swept_at_ms";
 

@@ -178,7 +178,7 @@ fn session_shell_may_not_copy_or_replace_a_mesh() {
     let fixture = CliFixture::new();
     let folder = fixture.world.project("ada");
     let script = format!(
-        "read go; for words in 'backup a.db' 'restore a.db'; do \"{}\" $words --json; done; :",
+        "read go; for words in 'backup a.db' 'restore a.db' 'doctor --salvage a.db'; do \"{}\" $words --json; done; :",
         program("claude-mesh")
     );
     let mut shell = fixture
@@ -193,6 +193,6 @@ fn session_shell_may_not_copy_or_replace_a_mesh() {
     std::io::Write::write_all(&mut shell.stdin.take().unwrap(), b"go\n").unwrap();
     let printed = shell.wait_with_output().unwrap().stdout;
     let printed = String::from_utf8(printed).unwrap();
-    assert_eq!(printed.matches("not_yours").count(), 2, "{printed}");
+    assert_eq!(printed.matches("not_yours").count(), 3, "{printed}");
     assert!(!fixture.folder.join("a.db").exists());
 }

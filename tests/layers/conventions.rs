@@ -74,7 +74,6 @@ const OLD_TERMS: &[(&str, &str)] = &[
     ("arrival", "join request"),
     ("sitting", "session handle"),
     ("station", "session state"),
-    ("salvage", "malformed frames"),
     ("circle", "deadlock"),
     ("posed", "ask outcome"),
     ("why_deaf", "inbox_refusal_reason"),
