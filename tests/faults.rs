@@ -383,7 +383,14 @@ fn waits_fall_back_to_polling_without_a_file_watcher() {
     world.set("CLAUDE_MESH_WAKE", "polling");
     assert_answered_by_polling(&world, &world.session("ada"), &world.session("bo"));
     // A limit of the namespace, used up from the start: the system reports the same error as when it is full.
-    let exhaust_inotify = "echo 0 >/proc/sys/user/max_inotify_instances";
+    for limit in ["max_inotify_instances", "max_inotify_watches"] {
+        assert_polls_without_inotify(limit, assert_answered_by_polling);
+    }
+}
+
+/// Opens two sessions in a namespace in which this limit of inotify is used up.
+fn assert_polls_without_inotify(limit: &str, check: impl Fn(&World, &Session, &Session)) {
+    let exhaust_inotify = &format!("echo 0 >/proc/sys/user/{limit}");
     let tried = Command::new("unshare")
         .args(["-Ur", "sh", "-c", exhaust_inotify])
         .stderr(Stdio::null())
@@ -404,7 +411,7 @@ fn waits_fall_back_to_polling_without_a_file_watcher() {
         session.call("mesh_status", json!({}));
         session
     };
-    assert_answered_by_polling(&world, &open("ada"), &open("bo"));
+    check(&world, &open("ada"), &open("bo"));
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! A hub on a disk that cannot be written, on a database that another program has locked.
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use claude_mesh::model::access_key::KeyScope;
 use serde_json::json;
 
 use crate::support::private_mounts::{private_mount_command, with_mounts};
-use crate::support::{Hub, ProcessOutput, World, hubs_use_a_server, program, skip};
+use crate::support::{Hub, Immutable, ProcessOutput, World, hubs_use_a_server, program, skip};
 
 /// How long another program holds the write lock: longer than one attempt of a request, shorter than all of them.
 const LOCKED: Duration = Duration::from_secs(10);
@@ -43,27 +42,6 @@ fn hub_in_a_read_only_folder_does_not_start() {
         assert!(error["hint"].is_string(), "{ran:?}");
         assert!(!world.home().join(".claude-mesh/hub.json").exists());
     }
-}
-
-/// A file that nobody can write, not even who has it open, until this is dropped.
-struct Immutable(PathBuf);
-
-impl Immutable {
-    /// Makes a file immutable; `None` if this user may not do that here.
-    fn begin(path: &Path) -> Option<Self> {
-        chattr("+i", path).then(|| Self(path.to_owned()))
-    }
-}
-
-impl Drop for Immutable {
-    fn drop(&mut self) {
-        chattr("-i", &self.0);
-    }
-}
-
-fn chattr(change: &str, path: &Path) -> bool {
-    let changed = Command::new("chattr").arg(change).arg(path).output();
-    changed.is_ok_and(|output| output.status.success())
 }
 
 #[test]

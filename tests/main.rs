@@ -295,6 +295,21 @@ mod refusals;
 /// Environment faults: full disks, missing permissions, held locks, damaged and foreign files.
 mod faults;
 
+/// Descriptors or a writable disk that are taken away while sessions run.
+mod resource_limits;
+
+/// Power cuts: what is left of the files, whatever had been written and not flushed.
+mod power_cut;
+
+/// Sessions that are stopped beyond their leases.
+mod stopped_session;
+
+/// The file of the mesh is replaced while sessions run.
+mod replaced_database;
+
+/// The wall clock is set back and forth.
+mod clock_jump;
+
 /// Invalid configuration files and settings.
 mod config_faults;
 

@@ -15,6 +15,15 @@ pub fn open_nonblocking(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Returns whether a file was not opened because this process, or the machine, has no descriptor left: it may exist.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE)
+    )
+}
+
 /// Opens a regular file for reading; links are followed.
 pub fn open(path: &Path) -> io::Result<File> {
     let file = open_nonblocking(path)?;

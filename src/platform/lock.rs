@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::platform::clock::monotonic_ms;
 use crate::platform::fault::Fault;
+use crate::platform::file::is_out_of_descriptors;
 use crate::platform::permissions;
 
 /// Short, because a server that registers its session delays its other calls meanwhile.
@@ -45,12 +46,14 @@ fn acquire_within(path: &Path, timeout_ms: i64) -> Result<Option<LockGuard>, Fau
     }
 }
 
-/// Returns whether a process owns the lock of `path`. A missing file has no owner.
+/// Returns whether a process owns the lock of `path`. A missing file has no owner. Without a descriptor to look with, it counts
+/// as owned: nobody must be taken for dead because this process can open no file.
 ///
 /// A shared attempt fails only against an owner, never against another probe; dropping the file releases it.
 pub fn is_locked(path: &Path) -> bool {
-    let Ok(file) = OpenOptions::new().read(true).open(path) else {
-        return false;
+    let file = match OpenOptions::new().read(true).open(path) {
+        Ok(file) => file,
+        Err(error) => return is_out_of_descriptors(&error),
     };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }

@@ -2,10 +2,12 @@
 //! without it nothing is found.
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::platform::file::is_out_of_descriptors;
 
 /// Identifies a process, also against a later one with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,12 +31,29 @@ pub struct ProcessStat {
 
 /// Returns the state of a process, or `None` if no process has that number.
 pub fn stat(pid: i32) -> Option<ProcessStat> {
-    parse_stat(pid, &read_proc_line(&format!("/proc/{pid}/stat"))?)
+    parse_stat(pid, &read_proc_line(&format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Returns whether exactly this process runs. A zombie does not.
+/// Returns whether exactly this process runs. A zombie does not. Without a descriptor to look with, any process of that number
+/// counts: others must not be taken for dead because this one can open no file.
 pub fn is_alive(key: ProcessKey) -> bool {
-    stat(key.pid).is_some_and(|found| found.running && found.key == key)
+    match read_proc_line(&format!("/proc/{}/stat", key.pid)) {
+        Ok(line) => {
+            parse_stat(key.pid, &line).is_some_and(|found| found.running && found.key == key)
+        }
+        Err(error) => is_out_of_descriptors(&error) && exists(key.pid),
+    }
+}
+
+/// Returns whether a process has this number, without opening a file.
+fn exists(pid: i32) -> bool {
+    use rustix::process::{Pid, test_kill_process};
+    Pid::from_raw(pid).is_some_and(|pid| {
+        matches!(
+            test_kill_process(pid),
+            Ok(()) | Err(rustix::io::Errno::PERM)
+        )
+    })
 }
 
 /// A handle that waits for the end of a process.
@@ -123,7 +142,7 @@ fn nul_terminated(path: &str) -> Vec<String> {
 
 /// Returns the name of a process, at most 15 bytes of it.
 pub fn name(pid: i32) -> Option<String> {
-    let line = read_proc_line(&format!("/proc/{pid}/comm"))?;
+    let line = read_proc_line(&format!("/proc/{pid}/comm")).ok()?;
     Some(line.trim_end_matches('\n').to_owned())
 }
 
@@ -196,7 +215,7 @@ pub fn this_process() -> ProcessKey {
 /// Returns the id of this boot. A process recorded under another id has ended.
 pub fn boot_id() -> String {
     read_proc_line("/proc/sys/kernel/random/boot_id")
-        .map_or_else(|| "unknown".into(), |text| text.trim().to_owned())
+        .map_or_else(|_| "unknown".into(), |text| text.trim().to_owned())
 }
 
 /// Returns the namespace of the process numbers that this program sees.
@@ -216,10 +235,10 @@ pub fn host() -> String {
 }
 
 /// Reads a file of `/proc` that has one short line, in one read: such a file has no size.
-fn read_proc_line(path: &str) -> Option<String> {
+fn read_proc_line(path: &str) -> io::Result<String> {
     let mut line = [0; 2048];
-    let length = File::open(path).ok()?.read(&mut line).ok()?;
-    Some(String::from_utf8_lossy(&line[..length]).into_owned())
+    let length = File::open(path)?.read(&mut line)?;
+    Ok(String::from_utf8_lossy(&line[..length]).into_owned())
 }
 
 /// The command name is in parentheses and may contain any character, so fields are counted after the last parenthesis.

@@ -13,6 +13,7 @@ mod hub;
 mod hub_mcp;
 #[cfg(feature = "hub")]
 mod hub_store;
+mod immutable;
 mod in_flight;
 mod inbox_session;
 pub(crate) mod install_home;
@@ -48,6 +49,7 @@ pub(crate) use self::hub::*;
 pub(crate) use self::hub_mcp::*;
 #[cfg(feature = "hub")]
 pub(crate) use self::hub_store::hubs_use_a_server;
+pub(crate) use self::immutable::Immutable;
 pub(crate) use self::in_flight::*;
 pub(crate) use self::inbox_session::*;
 pub(crate) use self::mesh_fixture::*;

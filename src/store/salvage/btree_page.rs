@@ -170,7 +170,7 @@ fn value(kind: u64, content: &[u8]) -> Option<Value> {
             Value::Integer(number)
         }
         7 => Value::Real(f64::from_be_bytes(content.try_into().ok()?)),
-        _ if kind % 2 == 0 => Value::Blob(content.to_vec()),
+        _ if kind.is_multiple_of(2) => Value::Blob(content.to_vec()),
         _ => Value::Text(String::from_utf8(content.to_vec()).ok()?),
     })
 }
