@@ -2,7 +2,7 @@
 //! fallback; nothing is lost or half-written, and the server keeps running.
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::support::fault_reports::{
     EVENTS, HOOK_TIME_LIMIT, assert_all_tools_refuse, assert_hooks_print_nothing,
     assert_intact_and_empty, assert_server_responds, assert_storage_refusal, hook_payload,
 };
-use crate::support::private_mounts::{private_mount_command, with_mounts};
+use crate::support::private_mounts::{fill_disk, private_mount_command, with_mounts};
 use crate::support::{ProcessOutput, Session, World, program, skip, wait_until};
 
 #[test]
@@ -66,14 +66,6 @@ fn full_disk_refuses_a_question_until_space_is_freed() {
     let id = bo.next_question();
     assert_eq!(bo.send_reply(&id, "5433")["status"], "answered");
     assert_eq!(asking.result()["answer"], "5433");
-}
-
-/// Fills the disk of a file that is created.
-fn fill_disk(filler: &Path) {
-    let mut file = fs::File::create(filler).unwrap();
-    for size in [64 * 1024, 4 * 1024, 1] {
-        while file.write_all(&vec![0; size]).is_ok() {}
-    }
 }
 
 #[cfg(feature = "hub")]

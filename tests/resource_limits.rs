@@ -7,6 +7,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
 use crate::support::fault_reports::{assert_server_responds, assert_storage_refusal, hook_payload};
+use crate::support::private_mounts::{fill_disk, private_mount_command, with_mounts};
 use crate::support::{
     Immutable, ProcessOutput, Session, World, ask_and_answer, post_message, program, skip,
     start_ask,
@@ -50,6 +51,95 @@ fn files_that_become_read_only_refuse_only_writes() {
     post_message(&ada, "bo", "second");
     ask_and_answer(&bo, &ada, "which port?", "5433");
     assert_eq!(bodies(&world), ["first", "second"]);
+}
+
+/// Returns the options by which `nsenter` gets the rights of a namespace of users, if `how` has made one.
+fn user_option(how: &str) -> &'static str {
+    if how.contains('U') {
+        "-U --preserve-credentials"
+    } else {
+        ""
+    }
+}
+
+/// Returns a command that runs another one in the mounts of a session, which are those of `how`.
+fn in_mounts_of(session: &Session, how: &str, like: &Command) -> Command {
+    let script = format!(
+        "exec nsenter -t {} -m {} /bin/sh -c 'cd \"$FOLDER\" && exec \"$@\"' sh \"$@\"",
+        session.pid(),
+        user_option(how)
+    );
+    let set = like.get_envs();
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", &script, "sh"])
+        .arg(like.get_program())
+        .args(like.get_args())
+        .env_clear()
+        .envs(set.filter_map(|(name, value)| Some((name, value?))))
+        .env("FOLDER", like.get_current_dir().unwrap());
+    command
+}
+
+#[test]
+fn hook_and_command_work_with_a_full_disk_or_say_so() {
+    let Some(how) = private_mount_command("hook and command on a full disk") else {
+        return;
+    };
+    let world = World::new();
+    let folder = world.home().join(".claude-mesh");
+    std::fs::create_dir(&folder).unwrap();
+    let mount =
+        "mount -t tmpfs -o size=12m,mode=700 tmpfs \"$HOME/.claude-mesh\" && \"$SERVER\"; :";
+    let ada = world.bare_session_with_script("ada", &[], "/bin/sh", &with_mounts(how, mount));
+    ada.discover();
+    ada.call("mesh_status", json!({}));
+    let script = format!(
+        "exec nsenter -t {} -m {} /bin/sh -c 'cd \"$CLAUDE_PROJECT_DIR\" && \"$SERVER\"; :'",
+        ada.pid(),
+        user_option(how)
+    );
+    let bo = world.bare_session_with_script("bo", &[], "/bin/sh", &script);
+    bo.discover();
+    bo.call("mesh_status", json!({}));
+    let ask = start_ask(&ada, "bo", "which port?");
+    ask.wait_for_progress("bo: stored");
+    let inside = PathBuf::from(format!("/proc/{}/root{}", ada.pid(), folder.display()));
+    let filler = inside.join("filler");
+    fill_disk(&filler);
+    let hook = bo.hook_command("claude-mesh-inbox-poll");
+    let ran = run(
+        in_mounts_of(&ada, how, &hook),
+        &hook_payload("UserPromptSubmit"),
+    );
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("which port?"), "{ran:?}");
+    let mut post = world.command(program("claude-mesh"), &bo.folder);
+    post.args(["post", "ada", &"y".repeat(60_000)]);
+    for _ in 0..3 {
+        let ran = run(in_mounts_of(&ada, how, &post), "");
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.err.contains("the disk is full"), "{ran:?}");
+    }
+    std::fs::remove_file(&filler).unwrap();
+    bo.send_reply(&bo.next_question(), "5433");
+    assert_eq!(ask.result()["answer"], "5433");
+    let ran = run(in_mounts_of(&ada, how, &post), "");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let listed = ada.call("list_messages", json!({}));
+    assert_eq!(listed["messages"].as_array().unwrap().len(), 1, "{listed}");
+}
+
+/// Runs a program with this on its stdin.
+fn run(mut command: Command, stdin: &str) -> ProcessOutput {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), stdin.as_bytes());
+    ProcessOutput::of(&child.wait_with_output().unwrap())
 }
 
 fn bodies(world: &World) -> Vec<String> {
@@ -115,7 +205,8 @@ fn run_limited(like: &Command, arguments: &[&str], (count, stdin): (u32, &str)) 
     let set = like
         .get_envs()
         .filter_map(|(name, value)| Some((name, value?)));
-    let mut child = Command::new("/bin/sh")
+    let mut command = Command::new("/bin/sh");
+    command
         .args([
             "-c",
             "ulimit -n \"$1\"; shift; exec \"$@\"",
@@ -126,14 +217,8 @@ fn run_limited(like: &Command, arguments: &[&str], (count, stdin): (u32, &str)) 
         .args(arguments)
         .env_clear()
         .envs(set)
-        .current_dir(like.get_current_dir().unwrap())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), stdin.as_bytes());
-    ProcessOutput::of(&child.wait_with_output().unwrap())
+        .current_dir(like.get_current_dir().unwrap());
+    run(command, stdin)
 }
 
 #[test]

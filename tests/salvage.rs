@@ -1,62 +1,14 @@
 //! `claude-mesh doctor --salvage`: what is saved of a file with damaged pages, and whether sessions work on the new file.
+mod mesh_file;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{ProcessOutput, Session, World, ask_and_answer, create_task, post_message};
-
-/// How many rows of each kind the mesh has.
-const MESSAGES: usize = 300;
-const QUESTIONS: usize = 120;
-const MEMORIES: usize = 150;
-const TASKS: usize = 120;
-const PAGE: usize = 4096;
-
-/// Returns the file of a mesh with some hundred rows, as its sessions have left it.
-fn mesh_file() -> &'static [u8] {
-    static FILE: OnceLock<Vec<u8>> = OnceLock::new();
-    FILE.get_or_init(|| {
-        let world = World::new();
-        let (ada, bo) = (world.session("ada"), world.session("bo"));
-        let claimed = bo.call("claim", json!({ "resource": "deploy" }));
-        assert_eq!(claimed["fence"], 1);
-        bo.call("release", json!({ "resource": "deploy" }));
-        for number in 0..MESSAGES {
-            post_message(&ada, "bo", &text("message", number));
-        }
-        for number in 0..QUESTIONS {
-            let question = text("question", number);
-            ask_and_answer(&ada, &bo, &question, &text("answer", number));
-        }
-        for number in 0..MEMORIES {
-            let memory = json!({ "text": text("memory", number), "scope": "mesh" });
-            bo.call("remember", memory);
-        }
-        for number in 0..TASKS {
-            create_task(&ada, &text("task", number), json!({}));
-        }
-        assert_eq!(
-            bo.call("claim", json!({ "resource": "deploy" }))["fence"],
-            2
-        );
-        for session in [ada, bo] {
-            session.close_stdin();
-            session.wait_for_end();
-        }
-        let rows = world.rows();
-        rows.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
-            .unwrap();
-        drop(rows);
-        std::fs::read(world.database()).unwrap()
-    })
-}
-
-fn text(what: &str, number: usize) -> String {
-    format!("{what} {number:03} {}", "of some length ".repeat(6))
-}
+use self::mesh_file::{MEMORIES, PAGE, Page, QUESTIONS, Undamaged, mesh_file};
+use crate::support::{ProcessOutput, Session, World, ask_and_answer, post_message};
 
 /// A mesh whose file has damaged pages.
 struct DamagedMesh {
@@ -146,86 +98,6 @@ fn assert_sound(file: &Path) {
     assert_eq!(violations, 0);
     let check = "INSERT INTO memory_words (memory_words, rank) VALUES ('integrity-check', 1)";
     rows.execute_batch(check).unwrap();
-}
-
-/// A page of the undamaged file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Page {
-    number: usize,
-    /// The number of its rows, or of the pages below it less one.
-    cells: u64,
-}
-
-/// The undamaged file, for questions to SQLite.
-struct Undamaged {
-    _folder: tempfile::TempDir,
-    rows: Connection,
-}
-
-impl Undamaged {
-    fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("mesh.db");
-        std::fs::write(&path, mesh_file()).unwrap();
-        Self {
-            rows: Connection::open(path).unwrap(),
-            _folder: folder,
-        }
-    }
-
-    /// Returns the pages of a table or index that are leaves, or that are not.
-    fn pages(&self, name: &str, leaves: bool) -> Vec<Page> {
-        let content = mesh_file();
-        let number = |at: usize, length: usize| {
-            let bytes = content[at..at + length].iter();
-            bytes.fold(0, |number: usize, byte| number << 8 | usize::from(*byte))
-        };
-        let (mut pending, mut pages) = (vec![self.root(name)], Vec::new());
-        while let Some(page) = pending.pop() {
-            let page_start = (page - 1) * PAGE;
-            let start = page_start + if page == 1 { 100 } else { 0 };
-            let (is_leaf, cells) = (content[start] >= 10, number(start + 3, 2));
-            if !is_leaf {
-                pending.push(number(start + 8, 4));
-                let list = (0..cells).map(|cell| number(start + 12 + 2 * cell, 2));
-                pending.extend(list.map(|cell| number(page_start + cell, 4)));
-            }
-            if is_leaf == leaves {
-                let cells = cells.try_into().unwrap();
-                pages.push(Page {
-                    number: page,
-                    cells,
-                });
-            }
-        }
-        assert!(!pages.is_empty(), "{name} has no such page");
-        pages.sort_by_key(|page| page.number);
-        pages
-    }
-
-    fn root(&self, name: &str) -> usize {
-        if name == "sqlite_schema" {
-            return 1;
-        }
-        let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
-        let root: i64 = self.rows.query_row(sql, [name], |row| row.get(0)).unwrap();
-        root.try_into().unwrap()
-    }
-
-    fn tables(&self) -> HashMap<String, u64> {
-        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'memory_%'";
-        let mut statement = self.rows.prepare(sql).unwrap();
-        let names = statement.query_map([], |row| row.get(0)).unwrap();
-        let names: Vec<String> = names.map(Result::unwrap).collect();
-        let count = |name: String| {
-            let sql = format!("SELECT count(*) FROM {name}");
-            let count: i64 = self.rows.query_row(&sql, [], |row| row.get(0)).unwrap();
-            // The schema of a file is its own.
-            let count = u64::try_from(count).unwrap() - u64::from(name == "meta") * 2;
-            (name, count)
-        };
-        names.into_iter().map(count).collect()
-    }
 }
 
 #[test]
@@ -459,4 +331,50 @@ fn salvage_refuses_an_existing_file_and_what_is_no_mesh() {
     run("cannot open");
     let left = std::fs::read_dir(&damaged.folder).unwrap();
     assert_eq!(left.count(), 0, "no temporary file is left");
+}
+
+/// Damages some places of a file.
+fn damage(content: &mut Vec<u8>, random: &mut fastrand::Rng) {
+    for _ in 0..random.usize(1..6) {
+        let start = random.usize(..content.len() / PAGE) * PAGE;
+        let page = start..start + PAGE;
+        match random.u8(..6) {
+            0 => random.fill(&mut content[page]),
+            1 => content[page].fill(0),
+            2 => random.fill(&mut content[start..start + 16]),
+            3 => {
+                let at = start + random.usize(..PAGE - 64);
+                random.fill(&mut content[at..at + 64]);
+            }
+            4 => {
+                let other = random.usize(..content.len() / PAGE) * PAGE;
+                content.copy_within(other..other + PAGE, start);
+            }
+            _ => content.truncate(content.len() - random.usize(..3 * PAGE)),
+        }
+    }
+}
+
+#[test]
+fn any_damage_leads_to_a_sound_file_or_an_error() {
+    use claude_mesh::platform::{Clock, SystemClock};
+    let (mut saved, mut refused) = (0, 0);
+    for seed in 0..60 {
+        let mut content = mesh_file().to_vec();
+        damage(&mut content, &mut fastrand::Rng::with_seed(seed));
+        let damaged = DamagedMesh::of(&content);
+        let file = damaged.folder.join("saved.db");
+        let database = damaged.world.database();
+        match claude_mesh::store::salvage(&database, &file, SystemClock::new().now()) {
+            Ok(_) => {
+                assert_sound(&file);
+                saved += 1;
+            }
+            Err(error) => {
+                assert!(!file.exists(), "seed {seed}: {error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(saved > refused * 5, "{saved} saved, {refused} refused");
 }

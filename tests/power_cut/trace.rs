@@ -127,15 +127,12 @@ fn unescaped(text: &str) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len() / 4), text);
     while !rest.is_empty() {
         let digits = rest.strip_prefix("\\x").and_then(|rest| rest.get(..2));
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &rest[4..];
-            }
-            None => {
-                bytes.push(rest.as_bytes()[0]);
-                rest = &rest[1..];
-            }
+        if let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            bytes.push(byte);
+            rest = &rest[4..];
+        } else {
+            bytes.push(rest.as_bytes()[0]);
+            rest = &rest[1..];
         }
     }
     bytes

@@ -1,4 +1,7 @@
 //! Mounts that only one process and its children see, for tests that need a full or read-only disk.
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::skip;
@@ -26,4 +29,12 @@ pub(crate) fn private_mount_command(what: &str) -> Option<&'static str> {
 /// Returns a script that runs `inner` with private mounts in the same process.
 pub(crate) fn with_mounts(how: &str, inner: &str) -> String {
     format!("exec {how} /bin/sh -c '{inner}'")
+}
+
+/// Fills the disk of a file that is created.
+pub(crate) fn fill_disk(filler: &Path) {
+    let mut file = File::create(filler).unwrap();
+    for size in [64 * 1024, 4 * 1024, 1] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
 }
