@@ -18,7 +18,7 @@ fn sessions(world: &World) -> (Session, Session) {
 }
 
 /// Asks `bo` a question, and returns the call once it is stored.
-fn ask<'a>(ada: &'a Session) -> InFlight<'a> {
+fn ask(ada: &Session) -> InFlight<'_> {
     let ask = start_ask(ada, "bo", "which port?");
     ask.wait_for_progress("bo: stored");
     ask
