@@ -2,7 +2,10 @@
 //!
 //! Two real builds run side by side: this one, and one of the last commit that knew only version 1 of the schema. A later
 //! version is simulated by this program with a schema of its own, beside the real servers and hooks.
+mod fixture;
 mod older;
+#[cfg(feature = "hub")]
+mod released;
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -33,6 +36,9 @@ const SIXTH: Migration = Migration {
 const SEVENTH: Migration = Migration {
     sql: include_str!("../src/store/schema/0007_calm_markers.sql"),
 };
+
+/// The migrations that were released, in their order.
+const RELEASED: &[Migration] = &[FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH];
 
 /// The schema before forks.
 const BEFORE_FORKS: Schema = Schema {
