@@ -133,7 +133,7 @@ fn archive_has_each_program_where_binstall_looks() {
 }
 
 /// The files of the repository that a package leaves out: they are for working on it.
-const NOT_PACKAGED: [&str; 3] = [".cargo/", ".ci/", ".gitignore"];
+const NOT_PACKAGED: [&str; 5] = [".cargo/", ".ci/", ".gitignore", "deny.toml", "fuzz/"];
 /// What `cargo package` adds.
 const ADDED: [&str; 2] = [".cargo_vcs_info.json", "Cargo.toml.orig"];
 

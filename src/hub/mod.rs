@@ -13,6 +13,8 @@ mod connection;
 mod descriptor_limit;
 mod event_feed;
 mod event_stream;
+#[cfg(fuzzing)]
+pub mod fuzz_entry;
 mod host_caller;
 mod hub_files;
 mod hub_mesh;

@@ -10,6 +10,8 @@ mod claim_queue_watcher;
 mod codex_queue;
 mod delivery_socket;
 mod framing;
+#[cfg(fuzzing)]
+pub mod fuzz_entry;
 mod guard_socket;
 mod inbox_waker;
 mod malformed_frames;

@@ -12,6 +12,8 @@ mod call_wait;
 mod certificates;
 mod command;
 mod command_call;
+#[cfg(fuzzing)]
+pub mod fuzz_entry;
 mod hook_answer;
 mod hook_socket;
 mod hub_client;

@@ -78,7 +78,7 @@ async fn follow_once(link: &Arc<Link>, agent: &str) -> Result<(), HubError> {
 
 /// The data of the event `snapshot`.
 #[derive(Deserialize)]
-struct SnapshotData {
+pub(super) struct SnapshotData {
     clock: SnapshotClock,
     /// How many calls of the session it includes.
     #[serde(default)]
@@ -156,7 +156,7 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 /// Returns the event and the data of a frame.
-fn parse(frame: &str) -> (String, String) {
+pub(super) fn parse(frame: &str) -> (String, String) {
     let field = |name: &str| {
         let line = frame.lines().find_map(|line| line.strip_prefix(name));
         line.unwrap_or_default().trim_start().to_owned()

@@ -17,6 +17,8 @@ mod entries;
 mod error;
 mod file_edits;
 mod finding;
+#[cfg(fuzzing)]
+pub mod fuzz_entry;
 mod hook_edits;
 mod hooks_check;
 mod inspect;

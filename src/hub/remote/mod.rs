@@ -6,6 +6,8 @@
 mod body;
 mod call;
 mod ended_call;
+#[cfg(fuzzing)]
+pub(super) mod fuzz_entry;
 mod replies;
 mod stream;
 mod verbs;

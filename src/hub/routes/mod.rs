@@ -1,5 +1,7 @@
 //! All routes of the hub.
 mod board_key;
+#[cfg(fuzzing)]
+pub(super) mod fuzz_entry;
 mod idempotent_request;
 mod openapi;
 mod rest_route;
@@ -74,14 +76,17 @@ fn rest_router() -> Router<Arc<Hub>> {
     })
 }
 
-fn method_router(route: &'static RestRoute) -> MethodRouter<Arc<Hub>> {
-    let filter = match route.method {
+fn filter_of(route: &RestRoute) -> MethodFilter {
+    match route.method {
         Method::Get => MethodFilter::GET,
         Method::Post => MethodFilter::POST,
         Method::Put => MethodFilter::PUT,
         Method::Patch => MethodFilter::PATCH,
         Method::Delete => MethodFilter::DELETE,
-    };
+    }
+}
+
+fn method_router(route: &'static RestRoute) -> MethodRouter<Arc<Hub>> {
     let handler = move |State(hub): State<Arc<Hub>>,
                         Extension(caller): Extension<Caller>,
                         path: Result<RawPathParams, RawPathParamsRejection>,
@@ -90,7 +95,7 @@ fn method_router(route: &'static RestRoute) -> MethodRouter<Arc<Hub>> {
         let call = RouteCall { route, hub, caller };
         call.respond(&path.map_err(problem)?, request).await
     };
-    on(filter, handler)
+    on(filter_of(route), handler)
 }
 
 /// Says that the hub runs, and nothing else: it needs no key.
