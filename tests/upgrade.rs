@@ -1,7 +1,8 @@
 //! Upgrades while sessions run: a newer program migrates the file, and older programs beside it keep working.
 //!
 //! Two real builds run side by side: this one, and one of the last commit that knew only version 1 of the schema. A later
-//! version is simulated by this program with a schema of its own, beside the real servers and hooks.
+//! version is simulated by this program with a schema of its own, beside the real servers and hooks. `released` opens a file of
+//! each version that was released.
 mod fixture;
 mod older;
 #[cfg(feature = "hub")]
