@@ -5,6 +5,7 @@
 //! the clocks, `$HOME` is the home, `$HOST`, `$BOOT` and `$NAMESPACE` say where processes run, `$ADA` and `$BO` are the clients of
 //! the two sessions, each as its process number and, with `_STARTED`, its start.
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -134,15 +135,17 @@ fn dump(mesh: &Connection, version: usize, places: &BTreeMap<String, String>) ->
             let is_later = table == "meta" && version == 1 && row[0] == Cell::Text("schema".into());
             if !is_later {
                 let cells = literals(&columns, &row, places).join(", ");
-                sql += &format!(
-                    "INSERT INTO {table} ({}) VALUES ({cells});\n",
-                    columns.join(", ")
-                );
+                let columns = columns.join(", ");
+                writeln!(sql, "INSERT INTO {table} ({columns}) VALUES ({cells});").unwrap();
             }
         }
     }
     if version > 1 {
-        sql += &format!("UPDATE meta SET value = '{version}' WHERE key = 'schema';\n");
+        writeln!(
+            sql,
+            "UPDATE meta SET value = '{version}' WHERE key = 'schema';"
+        )
+        .unwrap();
     }
     if version >= 3 {
         sql += "INSERT INTO memory_words (memory_words, rank) VALUES ('secure-delete', 1);\n";
@@ -156,7 +159,11 @@ fn dump(mesh: &Connection, version: usize, places: &BTreeMap<String, String>) ->
             literal("seq", &row[1], places),
         );
         if version > 1 || !name.starts_with("'tally.") {
-            sql += &format!("INSERT INTO sqlite_sequence (name, seq) VALUES ({name}, {seq});\n");
+            writeln!(
+                sql,
+                "INSERT INTO sqlite_sequence (name, seq) VALUES ({name}, {seq});"
+            )
+            .unwrap();
         }
     }
     sql + &objects("'index', 'trigger'")
@@ -210,8 +217,8 @@ fn literal(column: &str, cell: &Cell, places: &BTreeMap<String, String>) -> Stri
             }
         },
         Cell::Blob(bytes) => {
-            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("x'{digits}'")
+            let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("x'{}'", digits.concat())
         }
     }
 }

@@ -1,0 +1,1 @@
+¸{"extraKnownMarketplaces":{"other":{}},"enabledPlugins":{"a@b":true}}
