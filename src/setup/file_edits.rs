@@ -2,7 +2,8 @@
 //!
 //! An entry of claude-mesh that is there is updated key by key, so that what its user has added (`timeout`, `env`,
 //! `alwaysLoad`) stays. Keys and lists that become empty by a removal are removed too. An empty `hooks` or `mcpServers` that
-//! was there before the install cannot be distinguished and is removed too, which means the same to Claude Code.
+//! was there before the install cannot be distinguished and is removed too, which means the same to Claude Code. Blanks inside
+//! an empty top level are not restored either.
 use std::path::PathBuf;
 
 use serde_json::Value;
