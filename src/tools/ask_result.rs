@@ -81,22 +81,22 @@ impl Awaited {
             };
             result.to_json()
         };
-        match (status.question.state, &ended.outcome) {
-            (QuestionState::Answered | QuestionState::Declined, _) => {
+        match (status.question.state, &ended.outcome, status.held) {
+            (QuestionState::Answered | QuestionState::Declined, ..) => {
                 result(QuestionEnd::Replied, None)
             }
-            (QuestionState::Withdrawn, _) => result(
+            (QuestionState::Withdrawn, ..) => result(
                 QuestionEnd::Cancelled { withdrawn: true },
                 Some(WITHDRAWN_HINT),
             ),
-            (QuestionState::Expired, _) => {
+            (QuestionState::Expired, ..) => {
                 result(QuestionEnd::Unanswered("timed_out"), Some(EXPIRED_HINT))
             }
-            (QuestionState::Open, WaitOutcome::Cancelled) => result(
+            (QuestionState::Open, WaitOutcome::Cancelled, _) => result(
                 QuestionEnd::Cancelled { withdrawn: false },
                 Some(STILL_OPEN_HINT),
             ),
-            (QuestionState::Open, WaitOutcome::Interrupted(interruption)) => {
+            (QuestionState::Open, WaitOutcome::Interrupted(interruption), _) => {
                 let mut result = result(QuestionEnd::Unanswered("interrupted"), None);
                 result.extend(results::interruption(
                     interruption,
@@ -104,12 +104,10 @@ impl Awaited {
                 ));
                 result
             }
-            (QuestionState::Open, WaitOutcome::Done(ReplyWaitEnd::NoneReachable))
-                if let Some(held) = status.held =>
-            {
+            (QuestionState::Open, WaitOutcome::Done(ReplyWaitEnd::NoneReachable), Some(held)) => {
                 result(QuestionEnd::Held(held), Some(held_hint(held)))
             }
-            (QuestionState::Open, _) if self.if_offline == IfOffline::Queue && !status.askable => {
+            (QuestionState::Open, ..) if self.if_offline == IfOffline::Queue && !status.askable => {
                 let hint = if status.peer.is_person() {
                     PERSON_OFFLINE_HINT
                 } else {
@@ -117,7 +115,7 @@ impl Awaited {
                 };
                 result(self.offline(status), Some(hint))
             }
-            (QuestionState::Open, _) => {
+            (QuestionState::Open, ..) => {
                 result(QuestionEnd::Unanswered("timed_out"), Some(STILL_OPEN_HINT))
             }
         }
