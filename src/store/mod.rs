@@ -94,9 +94,9 @@ pub use engine::postgres::{
     ChangeCounter, DatabaseClock, ExtensionState, PasswordSource, PostgresListener,
     PostgresLocation, SchemaReport, ServedMeshReport, ServerReport,
 };
+pub(crate) use erased_words::ErasedWords;
 pub use file_lock::{ExclusiveUseError, FileUser};
 #[cfg(feature = "hub")]
-pub(crate) use erased_words::ErasedWords;
 pub(crate) use idempotency::StoredRequest;
 pub use memory::Memory;
 pub(crate) use memory::{MESH_SCOPE, NewMemory};
