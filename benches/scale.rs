@@ -28,6 +28,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     let rounds = rounds.min(60);
     let (mut small, mut big) = (Mesh::open(pin), Mesh::open(pin));
     let sizes = fill(&big);
+    sweep(&big);
     let sessions = SESSIONS.min(watchers_left());
     table.note(&format!(
         "the big mesh: {MESSAGES} messages, {QUESTIONS} questions, {MEMORIES} memories, {TASKS} tasks, {MAILBOXES} mailboxes, \
@@ -275,6 +276,16 @@ fn fill(mesh: &Mesh) -> Vec<(&'static str, f64)> {
     sizes
 }
 
+/// Sweeps as often as in some days of use.
+fn sweep(mesh: &Mesh) {
+    const SWEEPS: usize = 40;
+    let clock = std::sync::Arc::new(claude_mesh::platform::SystemClock::new());
+    let mut mesh = claude_mesh::mesh::Mesh::open(&mesh.world.database(), clock).unwrap();
+    for _ in 0..SWEEPS {
+        mesh.sweep().unwrap();
+    }
+}
+
 fn used_bytes(sql: &Connection) -> f64 {
     let number = |pragma: &str| -> f64 { sql.query_row(pragma, [], |row| row.get(0)).unwrap() };
     let pages = number("PRAGMA page_count") - number("PRAGMA freelist_count");
@@ -337,7 +348,7 @@ fn fill_tasks(sql: &Connection) {
              depends_on, created_at_ms, updated_at_ms, ended_at_ms, version)
          SELECT printf('01A%023d', i), project, 'port service ' || i, 'port service ' || i, 'to the new client', 
              CASE WHEN i <= {OPEN_TASKS} THEN 'todo' ELSE 'done' END, 1, peer.id, 'ada', '[]', '[]', created_at_ms - ?1 + i,
-             created_at_ms, CASE WHEN i > {OPEN_TASKS} THEN created_at_ms END, 2
+             created_at_ms, CASE WHEN i > {OPEN_TASKS} THEN created_at_ms - i END, 2
          FROM n CROSS JOIN peer WHERE name = 'ada'"
     );
     insert(sql, TASKS, &statement);

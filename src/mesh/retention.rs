@@ -8,12 +8,15 @@ use crate::mesh::context::ReadContext;
 use crate::mesh::peer::find_or_create_peer::is_missing_folder;
 use crate::model::{EventKind, Result};
 use crate::platform::fault_log;
-use crate::store::{ErasedWords, Reclaimed};
+use crate::store::{ErasedWords, FtsIndex, Reclaimed};
 
 /// How long after its last session a peer is removed whose folder does not exist any more, in milliseconds.
 const ABANDONED_AFTER_MS: i64 = 30 * 24 * 3600 * 1000;
 /// How many folders one sweep checks.
 const FOLDERS_MAX: u32 = 50;
+/// How many steps of a merge of full-text indexes one sweep takes, and how many pages each: other writers come between them.
+const MERGE_STEPS_MAX: u32 = 40;
+const PAGES_PER_MERGE_STEP: i64 = 50;
 /// The key of the last peer whose folder was checked.
 const FOLDER_CURSOR_KEY: &str = "folders_looked_at";
 
@@ -54,12 +57,27 @@ impl Mesh {
             Ok(reclaimed)
         })?;
         self.erase_residue(&ErasedWords::Unknown, Duration::ZERO)?;
+        self.merge_memory_indexes()?;
         let mailboxes = self.sweep_abandoned_peers()?;
         Ok(Reclaimed {
             claims,
             mailboxes,
             ..reclaimed
         })
+    }
+
+    /// Merges a part of the full-text indexes, if that makes deletions from them faster.
+    fn merge_memory_indexes(&mut self) -> Result<()> {
+        for index in FtsIndex::ALL {
+            let mut steps = 0;
+            while steps < MERGE_STEPS_MAX
+                && self.read(|read| Ok(read.tx.needs_fts_merge(index)?))?
+            {
+                steps += 1;
+                self.write(|write| Ok(write.tx.merge_fts(index, PAGES_PER_MERGE_STEP)?))?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes peers whose folder does not exist any more, that had no session for long, and for which nothing is kept.

@@ -38,6 +38,7 @@ mod file_lock;
 mod filesystem_check;
 mod fork;
 mod fts_erase;
+mod fts_merge;
 mod held_question;
 #[cfg(feature = "hub")]
 mod idempotency;
@@ -96,6 +97,7 @@ pub use engine::postgres::{
 };
 pub(crate) use erased_words::ErasedWords;
 pub use file_lock::{ExclusiveUseError, FileUser};
+pub(crate) use fts_merge::FtsIndex;
 #[cfg(feature = "hub")]
 pub(crate) use idempotency::StoredRequest;
 pub use memory::Memory;
