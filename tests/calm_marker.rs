@@ -224,7 +224,10 @@ fn no_kill_of_an_asker_hides_its_question() {
 fn marker_of_a_server_killed_while_making_it_does_not_count() {
     for at in ["before-marker-is-named", "after-marker-is-named"] {
         let world = World::new();
-        let ada = world.session_with("ada", &[("CLAUDE_MESH_KILL_AT", at)]);
+        let ada = world.bare_session("ada", &[("CLAUDE_MESH_KILL_AT", at)]);
+        ada.hook("SessionStart", json!({ "source": "startup" }));
+        // It may be killed before it answers.
+        let _call = ada.start("mesh_status", json!({}));
         wait_until("the server is killed", || ada.server_pid().is_none());
         let said = ada.hook("UserPromptSubmit", json!({ "prompt": "go on" }));
         assert!(

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tempfile::NamedTempFile;
 
 use super::error::InstallError;
-use crate::platform::file;
+use crate::platform::{fail_point, file};
 
 /// The limit of links that are followed, as in Linux.
 const SYMLINKS_MAX: usize = 40;
@@ -122,6 +122,7 @@ impl StagedFile {
         if content != self.before {
             return Ok(CommitOutcome::Changed { content });
         }
+        fail_point::reach("before-settings-rename");
         match self.next.take() {
             Some(next) => {
                 next.persist(&self.target)

@@ -11,7 +11,7 @@ use super::connect::connect;
 use super::fault::fault;
 use super::schema::{Schema, read_user_version, read_versions, write_versions};
 use crate::platform::clock::{Clock, SystemClock};
-use crate::platform::{Fault, FaultKind, permissions};
+use crate::platform::{Fault, FaultKind, fail_point, permissions};
 
 /// Returns the version of a database after migrating it, if it is older. With `migrates` false it is used as it is.
 pub(super) fn migrate(
@@ -48,6 +48,7 @@ pub(super) fn migrate(
             tx.execute_batch(migration.sql).map_err(with_path)?;
         }
         write_versions(&tx, schema).map_err(with_path)?;
+        fail_point::reach("before-migration-commit");
     }
     tx.commit().map_err(with_path)?;
     Ok(version.max(schema.version()))

@@ -50,6 +50,40 @@ fn cli_install_prints_its_diff_and_is_idempotent() {
 }
 
 #[test]
+fn killed_install_leaves_whole_files_and_the_next_one_goes_on() {
+    let files = [".claude.json", ".claude/settings.json"];
+    let before = [
+        "{\n  \"theme\": \"dark\"\n}\n",
+        "{\n  \"model\": \"opus\"\n}\n",
+    ];
+    let mut kills = 0;
+    for passage in 1.. {
+        let mut fixture = CliFixture::new();
+        for (file, content) in files.iter().zip(before) {
+            fixture.world.write(file, content);
+        }
+        let point = format!("before-settings-rename@{passage}");
+        fixture.world.set("CLAUDE_MESH_KILL_AT", &point);
+        let ran = fixture.run(&["install"]);
+        fixture.world.environment.remove("CLAUDE_MESH_KILL_AT");
+        let read = |file: &str| std::fs::read_to_string(fixture.world.home().join(file)).unwrap();
+        for file in files {
+            serde_json::from_str::<Value>(&read(file)).expect("a whole file");
+        }
+        if ran.code == Some(0) {
+            break;
+        }
+        assert_eq!(ran.code, None, "{ran:?}");
+        kills += 1;
+        fixture.run_ok(&["install"]);
+        assert!(read(files[1]).contains("claude-mesh-inbox-poll"));
+        fixture.run_ok(&["uninstall"]);
+        assert_eq!(files.map(read), before);
+    }
+    assert_eq!(kills, files.len(), "each file is replaced once");
+}
+
+#[test]
 fn cli_install_adds_the_rewake_hook_on_request() {
     let fixture = CliFixture::new();
     let reported = fixture.run_ok(&["install", "--wake", "rewake"]);

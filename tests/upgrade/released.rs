@@ -77,6 +77,28 @@ fn check_hook(world: &World, bo: &Session) {
     assert!(shown.contains("which port?"), "the hook shows {shown:?}");
 }
 
+// Requirement: Beyond 18
+#[test]
+fn killed_migration_leaves_the_file_as_it_was() {
+    for released in 1..RELEASED.len() {
+        let mut world = World::new();
+        let sessions = [
+            world.bare_session("ada", &[]),
+            world.bare_session("bo", &[]),
+        ];
+        fixture::load(&world, released, [&sessions[0], &sessions[1]]);
+        let before = fixture::rows(&world.rows(), &fixture::Rows::new());
+        world.set("CLAUDE_MESH_KILL_AT", "before-migration-commit");
+        let killed = world.cli(&world.home(), &["status"]);
+        assert_eq!(killed.code, None, "{killed:?}");
+        assert_eq!(version(&world) as usize, released);
+        let after = fixture::rows(&world.rows(), &fixture::Rows::new());
+        assert_eq!(after, before);
+        world.environment.remove("CLAUDE_MESH_KILL_AT");
+        check_migration(&world);
+    }
+}
+
 /// Every row of the file is there after the migration, as it was, and the tables are those of a new file.
 fn check_migration(world: &World) {
     let before = fixture::rows(&world.rows(), &fixture::Rows::new());
