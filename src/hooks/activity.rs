@@ -12,7 +12,7 @@ use crate::platform::{Clock, Fault, SystemClock, fault_log};
 use crate::wake::Doorbells;
 
 /// Records what this event shows of the work. A fault goes to the fault log and does not fail the hook.
-pub(super) fn record<M: HookMesh>(call: &HookCall, mesh: &mut M, me: &SessionHandle) {
+pub(crate) fn record<M: HookMesh>(call: &HookCall, mesh: &mut M, me: &SessionHandle) {
     if !call.settings.keeps_activity {
         return mesh.clear_activity_summary(me);
     }

@@ -78,7 +78,8 @@ fn deliver_from_database(
         let started_at_ms = registry_entry.and_then(|entry| entry.started_at_ms);
         return restart_notice(&mut mesh, &me, started_at_ms);
     }
-    record_activity(call, &mut mesh, &me, process);
+    record_busy_or_idle(call, &mut mesh, &me, process);
+    activity::record(call, &mut *mesh, &me);
     let Some(delivery) = deliver(call, &mut *mesh, &me)? else {
         // Its server sees whether the next hook may end without the database, and peers see the budget that a prompt resets.
         mesh.doorbells().write_doorbell(me.session);
@@ -88,13 +89,12 @@ fn deliver_from_database(
     Ok(Some(delivery.output))
 }
 
-/// Records what the event shows of the work, and returns what the model gets at it. The caller records the delivery.
+/// Returns what the model gets at the event. The caller records the delivery, and what the event shows of the work.
 pub(crate) fn deliver<'a, M: HookMesh>(
     call: &'a HookCall,
     mesh: &mut M,
     me: &SessionHandle,
 ) -> Result<Option<Delivery<'a>>, Error> {
-    activity::record(call, mesh, me);
     match &call.event {
         HookEvent::Prompted { prompt, .. } => prompt::attach_pending(call, mesh, me, prompt),
         HookEvent::Stopping {
@@ -137,7 +137,7 @@ fn restart_notice(
 }
 
 /// Records whether the session is busy, if neither the registry of Claude Code nor an activity summary does.
-fn record_activity(call: &HookCall, mesh: &mut Mesh, me: &SessionHandle, process: ProcessKey) {
+fn record_busy_or_idle(call: &HookCall, mesh: &mut Mesh, me: &SessionHandle, process: ProcessKey) {
     if call.settings.keeps_activity {
         return;
     }

@@ -34,6 +34,8 @@ mod stop;
 #[cfg(feature = "watcher")]
 mod waiting_hook;
 
+#[cfg(any(feature = "server", feature = "remote"))]
+pub(crate) use activity::record as record_activity;
 pub use call::HookCall;
 pub use claim_guard::claim_guard;
 #[cfg(feature = "remote")]

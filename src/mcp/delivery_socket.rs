@@ -75,16 +75,21 @@ impl Hooks<'_> {
         let Ok(Some(delivery)) = delivery else {
             return;
         };
-        let Some(delivery) = delivery else {
-            let _ = stream.write_all(b"0\n").await;
-            // The next hook may end without any of this, and peers see the budget that a prompt resets.
-            return self.shared.wake_background_tasks();
-        };
-        let output = delivery.output.to_json(&event_name);
+        let output = delivery.as_ref();
+        let output = output.map_or_else(String::new, |it| it.output.to_json(&event_name));
         let answer = format!("{}\n{output}", output.len());
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }
+        let recorded = self.shared.attempt(self.client, true, |context| {
+            hooks::record_activity(&call, context.mesh, &context.me);
+            Ok(())
+        });
+        self.log_fault(recorded);
+        let Some(delivery) = delivery else {
+            // The next hook may end without any of this, and peers see the budget that a prompt resets.
+            return self.shared.wake_background_tasks();
+        };
         let confirmed = tokio::time::timeout(READ_TIMEOUT, stream.read_u8()).await;
         if matches!(confirmed, Ok(Ok(_))) {
             let recorded = self.shared.in_same_session(self.client, |context| {
@@ -113,7 +118,7 @@ impl Hooks<'_> {
     fn log_fault(&self, recorded: Result<()>) {
         if let Err(error) = recorded {
             let home = &self.shared.settings().mesh_home;
-            server_faults::log(home, &format!("shown, but not marked: {error}"));
+            server_faults::log(home, &format!("shown, but not recorded: {error}"));
         }
     }
 }

@@ -160,6 +160,7 @@ impl Answering<'_> {
         let Some(me) = self.mirror.addressable() else {
             return Ok(None);
         };
+        hooks::record_activity(call, self.mirror, &me);
         let Some(delivery) = hooks::deliver(call, self.mirror, &me)? else {
             return Ok(None);
         };

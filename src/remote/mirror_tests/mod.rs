@@ -352,6 +352,7 @@ proptest! {
 
 /// Returns the output of a hook, and records it as delivered.
 fn deliver<M: HookMesh>(call: &HookCall, mesh: &mut M, me: &SessionHandle) -> Option<HookOutput> {
+    hooks::record_activity(call, mesh, me);
     let delivery = hooks::deliver(call, mesh, me).unwrap()?;
     delivery.record(mesh, me).unwrap();
     Some(delivery.output)
