@@ -1,15 +1,14 @@
 //! How long a person waits at every prompt: `claude-mesh-inbox-poll` as a whole process, from start to exit.
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use claude_mesh::platform::{process, session_socket};
 use serde_json::{Value, json};
 
 use crate::baseline;
 use crate::pin::{Pin, Side};
+use crate::shared::wait_for_deliveries;
 use crate::table::{Goal, Line, Samples, Table};
 use crate::world::{BenchSession, BenchWorld, INBOX_POLL, micros};
 
@@ -34,12 +33,14 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
             let plain = |program: &Path| run(&mut world.command(program, &calm.folder), b"{}").0;
             let bin_true = empty_run(&world, &calm);
             let nothing = empty.as_deref().map(plain);
-            wait_for_records(&world, [&target, &stopping]);
+            for session in [&target, &stopping] {
+                wait_for_deliveries(&world.home(), session.client_pid());
+            }
             let (without_question, said) = prompt(&world, &calm, round);
             assert_eq!(said, "");
             let (with_question, said) = prompt(&world, &target, round);
             assert!(said.contains("which port"), "{said:?}");
-            wait_for_records(&world, [&target, &stopping]);
+            wait_for_deliveries(&world.home(), target.client_pid());
             let (stop, said) = stop(&world, &stopping, round);
             assert!(said.contains("which port"), "{said:?}");
             // A question continues only some turns.
@@ -64,19 +65,6 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         }
         print(table, &times, empty.is_some());
     });
-}
-
-/// Waits until the servers have recorded what hooks have printed: a person types later.
-fn wait_for_records(world: &BenchWorld, sessions: [&BenchSession; 2]) {
-    for session in sessions {
-        let client = i32::try_from(session.client_pid()).unwrap();
-        let client = process::stat(client).unwrap().key;
-        let home = world.home().join(".claude-mesh");
-        let socket = session_socket::delivery_socket_path(&home, client);
-        let mut server = UnixStream::connect(socket).unwrap();
-        server.write_all(b"\n").unwrap();
-        server.read_to_end(&mut Vec::new()).unwrap();
-    }
 }
 
 fn print(table: &mut Table, times: &[Samples; 5], has_empty_program: bool) {

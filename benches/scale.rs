@@ -13,7 +13,7 @@ use crate::world::{BenchSession, BenchWorld, count_wake_ups, micros};
 const MAILBOXES: u32 = 5_000;
 const MESSAGES: u32 = 1_000_000;
 const QUESTIONS: u32 = 200_000;
-/// So many of the questions were for the peer that is asked.
+/// How many of the questions were for the peer that is asked.
 const ANSWERS_OF_ONE_PEER: u32 = 5_000;
 const MEMORIES: u32 = 100_000;
 const TASKS: u32 = 10_000;
@@ -28,7 +28,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     let rounds = rounds.min(60);
     let (mut small, mut big) = (Mesh::open(pin), Mesh::open(pin));
     let sizes = fill(&big);
-    sweep(&big);
+    let sweeps = sweep(&big);
     let sessions = SESSIONS.min(watchers_left());
     table.note(&format!(
         "the big mesh: {MESSAGES} messages, {QUESTIONS} questions, {MEMORIES} memories, {TASKS} tasks, {MAILBOXES} mailboxes, \
@@ -41,6 +41,10 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
             *bytes,
         ));
     }
+    table.line(&Line::times(
+        "a sweep that merges full-text indexes",
+        &sweeps,
+    ));
     let others: Vec<BenchSession> = (2..sessions)
         .map(|number| big.world.session(&format!("s{number}"), Side::Far))
         .collect();
@@ -276,14 +280,21 @@ fn fill(mesh: &Mesh) -> Vec<(&'static str, f64)> {
     sizes
 }
 
-/// Sweeps as often as in some days of use.
-fn sweep(mesh: &Mesh) {
-    const SWEEPS: usize = 40;
+/// Sweeps as often as in a week of use. Returns the times of the first sweeps.
+fn sweep(mesh: &Mesh) -> Samples {
+    const SWEEPS: usize = 7 * 24;
+    const FIRST: usize = 24;
     let clock = std::sync::Arc::new(claude_mesh::platform::SystemClock::new());
     let mut mesh = claude_mesh::mesh::Mesh::open(&mesh.world.database(), clock).unwrap();
-    for _ in 0..SWEEPS {
+    let mut first = Samples::default();
+    for number in 0..SWEEPS {
+        let began = Instant::now();
         mesh.sweep().unwrap();
+        if number < FIRST {
+            first.add(micros(began.elapsed()));
+        }
     }
+    first
 }
 
 fn used_bytes(sql: &Connection) -> f64 {

@@ -74,6 +74,11 @@ fn deliveries_by_the_server_count_as_shown() {
     let ask = ask(&ada);
     assert!(bo.prompt("t1").unwrap().contains("which port?"));
     assert_eq!(open_question_delivery(&world)["shown_times"], 1);
+    let reader = world.session("cy");
+    let peers = reader.call("list_peers", json!({}))["peers"].clone();
+    let peers = peers.as_array().unwrap();
+    let seen = peers.iter().find(|peer| peer["peer"] == "bo").unwrap();
+    assert_eq!(seen["doing"], "asked: go on", "its server records it");
     let kept = bo.stop("t1", false).unwrap();
     assert!(kept.contains("which port?"), "{kept}");
     assert_eq!(open_question_delivery(&world)["shown_times"], 2);
@@ -165,6 +170,36 @@ fn hook_of_a_stopped_server_opens_the_database() {
     kill_process(server, Signal::CONT).unwrap();
     assert!(said.unwrap().contains("which port?"));
     assert_eq!(open_question_delivery(&world)["shown_times"], 1);
+}
+
+#[test]
+fn server_leaves_out_a_hook_that_has_given_up() {
+    let world = World::new();
+    let (ada, bo) = sessions(&world);
+    let _ask = ask(&ada);
+    bo.wait_until_idle();
+    let server = Pid::from_raw(bo.server_pid().unwrap()).unwrap();
+    kill_process(server, Signal::STOP).unwrap();
+    let said = [bo.prompt("t1"), bo.stop("t1", false)];
+    kill_process(server, Signal::CONT).unwrap();
+    assert!(
+        said.iter()
+            .flatten()
+            .all(|text| text.contains("which port?"))
+    );
+    assert_eq!(rest(send(&bo, b"\n")), b"", "it is done with these hooks");
+    let streak: i64 = world
+        .rows()
+        .query_row(
+            "SELECT stop_streak FROM session WHERE pid = ?1",
+            [bo.pid()],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(
+        streak, 1,
+        "the prompt before the Stop hook has not come late"
+    );
 }
 
 #[test]

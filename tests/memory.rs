@@ -1,4 +1,9 @@
 //! Memory: stored in one session, found in another, replaced, erased, expired.
+use std::sync::Arc;
+
+use claude_mesh::mesh::{JoinRequest, Mesh, Remember};
+use claude_mesh::model::memory::MemoryScope;
+use claude_mesh::platform::SystemClock;
 use serde_json::{Value, json};
 
 use crate::support::{Session, World};
@@ -386,4 +391,44 @@ fn memories_do_not_cross_a_wall() {
     remember(&inside, "acme's port is 5433", json!({ "scope": "mesh" }));
     assert_eq!(recall_texts(&outside, "port"), "");
     assert_eq!(recall_texts(&inside, "port"), "acme's port is 5433");
+}
+
+/// A deletion looks for a text in each segment of the indexes.
+#[test]
+fn sweeps_merge_the_full_text_indexes() {
+    let world = World::new();
+    let path = world.home().join("library.db");
+    let mut mesh = Mesh::open(&path, Arc::new(SystemClock::new())).unwrap();
+    let request = JoinRequest::here(&world.project("ada")).unwrap();
+    let me = mesh.register(&request).unwrap();
+    for number in 0..300 {
+        let words = (0..100).map(|part| format!("w{:06}", (number * 100 + part) * 7_919 % 999_983));
+        let text = words.collect::<Vec<_>>().join(" ");
+        let new = Remember {
+            text: &text,
+            key: None,
+            tags: &[],
+            ttl_seconds: None,
+            scope: MemoryScope::Project,
+            force: false,
+        };
+        mesh.remember(&me, "/shop/.git", new).unwrap();
+    }
+    let rows = rusqlite::Connection::open(&path).unwrap();
+    // About one row for each page of a segment.
+    let pages_beside_the_largest = |table: &str| -> i64 {
+        let sql = format!(
+            "SELECT sum(pages) - max(pages) FROM (SELECT count(*) AS pages FROM {table}_idx GROUP BY segid)"
+        );
+        rows.query_row(&sql, [], |row| row.get(0)).unwrap()
+    };
+    let tables = ["memory_words", "memory_parts"];
+    let before = tables.map(pages_beside_the_largest);
+    for _ in 0..20 {
+        mesh.sweep().unwrap();
+    }
+    let after = tables.map(pages_beside_the_largest);
+    for (before, after) in before.iter().zip(after) {
+        assert!(after * 4 < *before, "{before} pages, then {after}");
+    }
 }

@@ -45,6 +45,8 @@ pub(crate) use inbox_poll::deliver;
 pub use inbox_poll::inbox_poll;
 #[cfg(feature = "watcher")]
 pub use inbox_wait::inbox_wait;
+#[cfg(any(feature = "server", feature = "remote"))]
+pub(crate) use program::EVENT_BYTES_MAX;
 #[cfg(feature = "watcher")]
 pub use program::wait;
 pub use program::{HookAnswer, HookFn, run};

@@ -13,7 +13,7 @@ use crate::model::Error;
 use crate::platform::{FaultKind, Settings, fault_log, version};
 
 /// More of an event is not read. No event of Claude Code is nearly as large.
-const STDIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
+pub(crate) const EVENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// A hook: returns its output for one event, if it has any.
 pub type HookFn<T = HookOutput> = fn(&HookCall) -> Result<Option<T>, Error>;
@@ -148,7 +148,7 @@ fn read_payload() -> Result<(HookPayload, Vec<u8>), String> {
     let mut input = Vec::new();
     std::io::stdin()
         .lock()
-        .take(STDIN_BYTES_MAX)
+        .take(EVENT_BYTES_MAX)
         .read_to_end(&mut input)
         .map_err(|error| format!("cannot read stdin: {error}"))?;
     let payload = serde_json::from_slice(&input)

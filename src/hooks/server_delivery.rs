@@ -8,16 +8,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::session_socket::DeadlineStream;
+use super::session_socket::{DeadlineStream, OUTPUT_BYTES_MAX};
 use crate::platform::permissions;
 use crate::platform::process::ProcessKey;
 use crate::platform::session_socket::{delivery_socket_path, sockets_folder};
 
 /// How long a hook waits for the answer; then it opens the database. The confirmation never waits.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(150);
-/// The first line of an answer is shorter, and no output is longer.
+/// The first line of an answer is shorter.
 const LENGTH_BYTES_MAX: u64 = 20;
-const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 
 /// What the server of a session has for a hook.
 #[derive(Debug)]
@@ -61,12 +60,15 @@ fn read_answer(server: &mut DeadlineStream) -> io::Result<Vec<u8>> {
     let mut line = String::new();
     (&mut reader).take(LENGTH_BYTES_MAX).read_line(&mut line)?;
     let length = line.strip_suffix('\n').and_then(|it| it.parse().ok());
-    let length: usize = length
-        .filter(|length| *length <= OUTPUT_BYTES_MAX)
-        .ok_or(io::ErrorKind::InvalidData)?;
-    let mut output = vec![0; length];
-    reader.read_exact(&mut output)?;
-    Ok(output)
+    let length = length.filter(|length| *length <= OUTPUT_BYTES_MAX);
+    let length: u64 = length.ok_or(io::ErrorKind::InvalidData)?;
+    let mut output = Vec::new();
+    reader.take(length).read_to_end(&mut output)?;
+    if output.len() as u64 == length {
+        Ok(output)
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
 /// The first line of a request: the lengths of the path of the database and of the event, which follow.

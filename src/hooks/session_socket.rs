@@ -15,7 +15,7 @@ use crate::platform::{clock, permissions};
 /// How long a hook waits for its server; then it prints nothing.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(250);
 /// No output is larger.
-const OUTPUT_BYTES_MAX: u64 = 1024 * 1024;
+pub(super) const OUTPUT_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Whether the hook waits until its session is to be woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,19 +8,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 
 use crate::claude_code::{HookEvent, HookPayload};
-use crate::hooks::{self, DeliveryHead, HookCall};
-use crate::mcp::own_connection::accept_own;
+use crate::hooks::{self, DeliveryHead, EVENT_BYTES_MAX, HookCall};
+use crate::mcp::own_connection::{accept_own, listen_for_client};
 use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
 use crate::model::{PeerKind, Result};
-use crate::platform::session_socket::{SocketFile, delivery_socket_path};
+use crate::platform::session_socket::delivery_socket_path;
 
-/// No event of Claude Code is nearly as large.
-const PAYLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 const PATH_BYTES_MAX: usize = 16 * 1024;
 const FIRST_LINE_BYTES_MAX: u64 = 64;
 /// How long a hook may take to send its event, and to confirm what it has printed.
@@ -28,16 +27,13 @@ const READ_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Answers hooks for as long as the server runs, from the time on that the client process is known.
 pub(super) async fn answer_hooks(shared: Arc<Shared>, client: String) {
-    let mut client_process = shared.client_process();
-    let Ok(Some(process)) = client_process.wait_for(Option::is_some).await.map(|it| *it) else {
-        return;
-    };
     let home = &shared.settings().mesh_home;
-    let (listener, _file) = match SocketFile::listen(delivery_socket_path(home, process)) {
-        Ok(listening) => listening,
-        Err(problem) => return server_faults::log(home, &problem),
+    let path = |process| delivery_socket_path(home, process);
+    let (listener, _file) = match listen_for_client(shared.client_process(), path).await {
+        Some(Ok(listening)) => listening,
+        Some(Err(problem)) => return server_faults::log(home, &problem),
+        None => return,
     };
-    let listener = UnixListener::from_std(listener).expect("the runtime watches sockets");
     let hooks = Hooks {
         shared: &shared,
         client: &client,
@@ -65,6 +61,10 @@ impl Hooks<'_> {
         let Some((event_name, call)) = self.call_of(request.payload) else {
             return;
         };
+        // A hook that has given up has opened the database itself, and more may have happened since.
+        if has_ended(stream.get_ref()) {
+            return;
+        }
         let delivery = self.shared.attempt(self.client, false, |context| {
             if context.location.database != request.database || context.me.kind == PeerKind::Run {
                 return Ok(None);
@@ -123,6 +123,16 @@ impl Hooks<'_> {
     }
 }
 
+/// Returns whether the other end is closed now. The runtime may not have heard of it yet.
+fn has_ended(stream: &UnixStream) -> bool {
+    let mut polled = [PollFd::new(stream, PollFlags::RDHUP)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
+}
+
 /// What a hook asks.
 struct Request {
     /// The database of its project.
@@ -136,7 +146,7 @@ async fn read_request(stream: &mut BufReader<UnixStream>) -> Option<Request> {
     let mut first_line = (&mut *stream).take(FIRST_LINE_BYTES_MAX);
     first_line.read_line(&mut line).await.ok()?;
     let head = DeliveryHead::parse(line.strip_suffix('\n')?)?;
-    if head.database_bytes > PATH_BYTES_MAX || head.payload_bytes > PAYLOAD_BYTES_MAX {
+    if head.database_bytes > PATH_BYTES_MAX || head.payload_bytes as u64 > EVENT_BYTES_MAX {
         return None;
     }
     let mut database = vec![0; head.database_bytes];

@@ -12,12 +12,12 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::claude_code::{HookEvent, HookPayload};
-use crate::mcp::own_connection::accept_own;
+use crate::mcp::own_connection::{accept_own, listen_for_client};
 use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
 use crate::mesh::GuardedChange;
 use crate::model::Result;
-use crate::platform::session_socket::{SocketFile, guard_socket_path};
+use crate::platform::session_socket::guard_socket_path;
 
 /// The mod sends names of files and shell commands, no contents.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -27,16 +27,13 @@ const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Answers the mod for as long as the server runs, from the time on that the client process is known.
 pub(super) async fn answer_guard(shared: Arc<Shared>, client: String) {
-    let mut client_process = shared.client_process();
-    let Ok(Some(process)) = client_process.wait_for(Option::is_some).await.map(|it| *it) else {
-        return;
-    };
     let home = &shared.settings().mesh_home;
-    let (listener, _file) = match SocketFile::listen(guard_socket_path(home, process)) {
-        Ok(listening) => listening,
-        Err(problem) => return server_faults::log(home, &problem),
+    let path = |process| guard_socket_path(home, process);
+    let (listener, _file) = match listen_for_client(shared.client_process(), path).await {
+        Some(Ok(listening)) => listening,
+        Some(Err(problem)) => return server_faults::log(home, &problem),
+        None => return,
     };
-    let listener = UnixListener::from_std(listener).expect("the runtime watches sockets");
     serve_guard(&listener, move |event| {
         denial(Arc::clone(&shared), client.clone(), event)
     })

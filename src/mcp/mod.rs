@@ -40,7 +40,7 @@ pub(crate) use malformed_frames::{
     ErrorReply, read as read_message, replace_lone_surrogates as repaired_message,
 };
 #[cfg(feature = "remote")]
-pub(crate) use own_connection::accept_own;
+pub(crate) use own_connection::{accept_own, listen_for_client};
 #[cfg(feature = "remote")]
 pub(crate) use process_lifecycle::serve_until_end;
 #[cfg(feature = "remote")]

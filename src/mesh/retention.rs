@@ -14,8 +14,9 @@ use crate::store::{ErasedWords, FtsIndex, Reclaimed};
 const ABANDONED_AFTER_MS: i64 = 30 * 24 * 3600 * 1000;
 /// How many folders one sweep checks.
 const FOLDERS_MAX: u32 = 50;
-/// How many steps of a merge of full-text indexes one sweep takes, and how many pages each: other writers come between them.
-const MERGE_STEPS_MAX: u32 = 40;
+/// How many steps of a merge of full-text indexes one sweep takes, because its caller waits, and how many pages each takes:
+/// other writers come between them.
+const MERGE_STEPS_MAX: u32 = 10;
 const PAGES_PER_MERGE_STEP: i64 = 50;
 /// The key of the last peer whose folder was checked.
 const FOLDER_CURSOR_KEY: &str = "folders_looked_at";

@@ -3,19 +3,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 
-use crate::hooks::{self, HookRequest};
+use crate::hooks::{self, EVENT_BYTES_MAX, HookRequest};
 use crate::mcp;
 use crate::platform::fault_log;
-use crate::platform::session_socket::{SocketFile, hook_socket_path};
+use crate::platform::session_socket::hook_socket_path;
 use crate::remote::command_call;
 use crate::remote::hook_answer::RemoteHookCall;
 use crate::remote::link::{self, Link};
 use crate::remote::registration;
 
-/// No event of Claude Code is nearly as large.
-const PAYLOAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The longest first line of a request.
 const FIRST_LINE_BYTES_MAX: u64 = 64;
 /// How long a hook may take to send its event.
@@ -28,17 +26,13 @@ const START_TIMEOUT: Duration = Duration::from_millis(150);
 
 /// Answers hooks for as long as the program runs, from the time on that the client process is known.
 pub(super) async fn answer_hooks(link: Arc<Link>) {
-    let mut client_process = link.client_process();
-    let Ok(Some(process)) = client_process.wait_for(Option::is_some).await.map(|it| *it) else {
-        return;
-    };
     let home = &link.settings.mesh_home;
-    let listening = SocketFile::listen(hook_socket_path(home, process));
-    let (listener, _file) = match listening {
-        Ok(listening) => listening,
-        Err(problem) => return fault_log::append(home, link::PROGRAM, &problem),
+    let path = |process| hook_socket_path(home, process);
+    let (listener, _file) = match mcp::listen_for_client(link.client_process(), path).await {
+        Some(Ok(listening)) => listening,
+        Some(Err(problem)) => return fault_log::append(home, link::PROGRAM, &problem),
+        None => return,
     };
-    let listener = UnixListener::from_std(listener).expect("the runtime watches sockets");
     loop {
         let stream = mcp::accept_own(&listener).await;
         tokio::spawn(serve(Arc::clone(&link), stream));
@@ -91,7 +85,7 @@ async fn read_request(stream: &mut BufReader<UnixStream>) -> Option<Request> {
     let request = HookRequest::of_line(line)?;
     let mut payload = Vec::new();
     if request == HookRequest::Run {
-        let mut limited = stream.take(PAYLOAD_BYTES_MAX);
+        let mut limited = stream.take(EVENT_BYTES_MAX);
         limited.read_to_end(&mut payload).await.ok()?;
     }
     Some(Request::Hook(request, payload))

@@ -37,7 +37,7 @@ impl Tx<'_> {
         if !self.schema_at_least(3) || self.sql.file().is_none() {
             return Ok(false);
         }
-        // It has about a row for each page.
+        // The table that leads to the pages has about a row for each.
         let (all, largest): (i64, i64) = self
             .sql
             .prepare_cached(&format!(

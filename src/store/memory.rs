@@ -160,7 +160,13 @@ impl Tx<'_> {
             Some(key) => self.memory_versions(&memory.scope, key)?,
             None => vec![memory.clone()],
         };
-        let mut erased = ErasedWords::none();
+        // Words of versions that were trimmed earlier are not known any more.
+        let is_trimmed = versions.len() < memory.version.max(versions[0].version) as usize;
+        let mut erased = if is_trimmed && memory.key.is_some() {
+            ErasedWords::Unknown
+        } else {
+            ErasedWords::none()
+        };
         for version in &versions {
             self.delete_memory(version)?;
             let key = version.key.as_deref().unwrap_or_default();

@@ -1,13 +1,11 @@
 //! The hooks of a session, as Claude Code runs them.
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use claude_mesh::platform::{process, session_socket};
 use serde_json::{Value, json};
 
+use super::super::shared::{delivery_socket, wait_for_deliveries};
 use super::super::{ProcessOutput, wait_until};
 use super::Session;
 
@@ -50,7 +48,7 @@ impl Session {
         let child = self.start_hook(name, stdin);
         let output = ProcessOutput::of(&child.wait_with_output().unwrap());
         if name == "claude-mesh-inbox-poll" {
-            self.wait_for_deliveries();
+            wait_for_deliveries(&self.home, self.pid());
         }
         output
     }
@@ -61,19 +59,6 @@ impl Session {
         wait_until("the server answers hooks", || {
             std::fs::remove_file(self.delivery_socket()).is_ok()
         });
-    }
-
-    /// Waits until the server has recorded what the hooks before have printed: it answers one after the other.
-    fn wait_for_deliveries(&self) {
-        if process::stat(i32::try_from(self.pid()).unwrap()).is_none() {
-            return;
-        }
-        if let Ok(mut next) = UnixStream::connect(self.delivery_socket()) {
-            // A server that is stopped, or gets no lock, does not answer.
-            next.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
-            let _ = next.write_all(b"\n");
-            let _ = next.read_to_end(&mut Vec::new());
-        }
     }
 
     /// Starts a hook program with these bytes on its stdin.
@@ -127,7 +112,6 @@ impl Session {
 
     /// Returns the socket at which the server delivers to the hooks of the session; without it they open the database.
     pub(crate) fn delivery_socket(&self) -> PathBuf {
-        let process = process::stat(i32::try_from(self.pid()).unwrap()).unwrap();
-        session_socket::delivery_socket_path(&self.home.join(".claude-mesh"), process.key)
+        delivery_socket(&self.home, self.pid()).expect("the client runs")
     }
 }
