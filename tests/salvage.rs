@@ -328,7 +328,7 @@ fn salvage_refuses_an_existing_file_and_what_is_no_mesh() {
         .unwrap();
     run("belongs to another program");
     std::fs::remove_file(damaged.world.database()).unwrap();
-    run("cannot open");
+    run("does not exist\nhint: run this in a folder whose mesh is damaged");
     let left = std::fs::read_dir(&damaged.folder).unwrap();
     assert_eq!(left.count(), 0, "no temporary file is left");
 }

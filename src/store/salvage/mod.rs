@@ -75,6 +75,11 @@ pub fn salvage(database: &Path, file: &Path, now: Moment) -> Result<Salvaged, Ex
 /// Reads the file while no other program has it open. One that this user may only read is read without that check.
 fn read_alone(database: &Path) -> Result<SourceFile, ExclusiveUseError> {
     let open_fault = |error| Fault::io("open", database, error);
+    if !database.exists() {
+        let message = format!("{} does not exist", database.display());
+        let hint = "run this in a folder whose mesh is damaged, or name the damaged file: MESH_DB_PATH=FILE claude-mesh doctor --salvage …";
+        return Err(Fault::new(FaultKind::Other, message, hint).into());
+    }
     let metadata = database.metadata().map_err(open_fault)?;
     permissions::check_owner_and_mode(database, &metadata)?;
     let file = match lock_all(database) {
