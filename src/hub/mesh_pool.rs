@@ -50,7 +50,10 @@ impl MeshPool {
         let mut options = MeshOptions::from_settings(settings);
         options.own_sessions = Some(own_sessions);
         let (options, connections) = match &source {
-            MeshSource::File(..) => (options.lock_timeout(BUSY_TIMEOUT), 1),
+            MeshSource::File(..) => {
+                let options = options.lock_timeout(BUSY_TIMEOUT);
+                (options.checkpoint_in_background(), 1)
+            }
             #[cfg(feature = "postgres")]
             MeshSource::Server(_) => {
                 let options = options.lock_timeout(SERVER_LOCK_TIMEOUT).by_leases();

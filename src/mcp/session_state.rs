@@ -333,7 +333,9 @@ impl SessionState {
         let settings = &shared.settings;
         let project = Project::of(&settings.project_folder(is_claude(client)), settings)?;
         let location = project.mesh_location(settings)?;
-        let options = MeshOptions::from_settings(settings).lock_timeout(BUSY_TIMEOUT);
+        let options = MeshOptions::from_settings(settings)
+            .lock_timeout(BUSY_TIMEOUT)
+            .checkpoint_in_background();
         self.mesh = Some(Mesh::open_with(
             &location.database,
             shared.clock.clone(),

@@ -120,7 +120,7 @@ impl HostView {
 
     /// Returns whether the server of a session runs: by the lock that it holds, or in a mesh of several machines by the lease
     /// that its hub renews.
-    fn is_served(&self, session: &Session, now: &Moment) -> bool {
+    pub(in crate::mesh) fn is_served(&self, session: &Session, now: &Moment) -> bool {
         if self.by_leases {
             return session
                 .lease_until_ms

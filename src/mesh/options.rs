@@ -64,6 +64,13 @@ impl MeshOptions {
         self
     }
 
+    /// Returns the same options for a program that runs on, whose callers need not wait for checkpoints.
+    #[must_use]
+    pub fn checkpoint_in_background(mut self) -> Self {
+        self.store.checkpoint_in_background = true;
+        self
+    }
+
     /// Returns the same options for a hub that serves a mesh together with others.
     #[must_use]
     pub fn by_leases(mut self) -> Self {

@@ -8,9 +8,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::fault::fault;
 use crate::platform::Fault;
 use crate::store::wal;
-use crate::store::wal::WalPageCount;
+use crate::store::wal::WalLength;
 
 /// How a database is opened.
+#[expect(clippy::struct_excessive_bools, reason = "four independent settings")]
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Flush every commit to disk.
@@ -19,6 +20,8 @@ pub struct Options {
     pub lock_timeout: Duration,
     /// The program is a hook: it runs no migration and leaves checkpoints to others.
     pub hook: bool,
+    /// A long WAL is copied in a thread, so that no caller waits for the disk; for a program that runs on.
+    pub checkpoint_in_background: bool,
     /// The time of a transaction on a database server is that of the caller. For tests with a clock of their own.
     pub callers_time: bool,
 }
@@ -29,6 +32,7 @@ impl Default for Options {
             sync_full: false,
             lock_timeout: Duration::from_secs(15),
             hook: false,
+            checkpoint_in_background: false,
             callers_time: false,
         }
     }
@@ -46,12 +50,12 @@ pub(super) fn connect(path: &Path) -> Result<Connection, Fault> {
     Connection::open_with_flags(path, flags).map_err(|error| fault(path, error))
 }
 
-/// Configures a connection. Returns the count of pages in the WAL, which a hook does not keep.
+/// Configures a connection. Returns what it knows of the length of the WAL, which a hook does not count.
 pub(super) fn configure(
     connection: &mut Connection,
     options: &Options,
-) -> rusqlite::Result<WalPageCount> {
-    let mut wal_pages = WalPageCount::default();
+) -> rusqlite::Result<WalLength> {
+    let mut wal_length = WalLength::default();
     if options.hook {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     }
@@ -62,7 +66,7 @@ pub(super) fn configure(
     let wal_pragma = if options.hook {
         "wal_autocheckpoint = 0"
     } else {
-        wal_pages = wal::install_wal_hook(connection)?;
+        wal_length = wal::install_wal_hook(connection)?;
         "journal_size_limit = 16777216"
     };
     // Without it, an erased text could survive in pages it left long before it was erased. Hooks write no memories.
@@ -71,5 +75,5 @@ pub(super) fn configure(
         "PRAGMA synchronous = {synchronous_level}; PRAGMA {wal_pragma}; {secure_delete}"
     ))?;
     connection.set_prepared_statement_cache_capacity(64);
-    Ok(wal_pages)
+    Ok(wal_length)
 }

@@ -235,7 +235,7 @@ impl Store {
 
     /// Checkpoints a WAL that has become long. The commit before is durable without it, so a failure is ignored.
     pub(crate) fn checkpoint_if_wal_is_long(&mut self) {
-        if let Place::File(file) = &self.place {
+        if let Place::File(file) = &mut self.place {
             file.checkpoint_if_wal_is_long();
         }
     }

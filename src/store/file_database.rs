@@ -17,8 +17,10 @@ use super::transaction::Tx;
 use super::write_queue::WriteQueue;
 use super::{create, file_header};
 use crate::model::{Error, Result};
-use crate::platform::{Fault, Moment, clock, fail_point, permissions};
-use crate::store::wal::{CheckpointMode, WalPageCount, checkpoint};
+use crate::platform::{Fault, Moment, clock, permissions};
+use crate::store::wal::{
+    CheckpointMode, DueCheckpoint, WalLength, checkpoint, checkpoint_in_background,
+};
 
 /// An open file.
 #[derive(Debug)]
@@ -27,11 +29,12 @@ pub(super) struct FileDatabase {
     path: PathBuf,
     file: FileId,
     lock_timeout: LockTimeout,
-    wal_pages: WalPageCount,
+    wal_length: WalLength,
     pub(super) version: u32,
     /// How many of its commits changed access keys, or who the peers and sessions are.
     identity_changes: u64,
     write_queue: Arc<WriteQueue>,
+    checkpoint_in_background: bool,
 }
 
 impl FileDatabase {
@@ -59,17 +62,18 @@ impl FileDatabase {
             Arc::clone(&write_queue),
         )
         .map_err(with_path)?;
-        let wal_pages = configure(&mut connection, options).map_err(with_path)?;
+        let wal_length = configure(&mut connection, options).map_err(with_path)?;
         let version = migrate(&mut connection, path, schema, !options.hook)?;
         Ok(Self {
             connection,
             path: path.to_path_buf(),
             file,
             lock_timeout,
-            wal_pages,
+            wal_length,
             version,
             identity_changes: 0,
             write_queue,
+            checkpoint_in_background: options.checkpoint_in_background,
         })
     }
 
@@ -145,6 +149,9 @@ impl FileDatabase {
                 Err(error)
             }
         };
+        if !self.wal_length.is_restart_due() {
+            self.write_queue.wake_next();
+        }
         if secure_delete {
             self.connection
                 .execute_batch(FAST_SECURE_DELETE)
@@ -176,10 +183,22 @@ impl FileDatabase {
     }
 
     /// Checkpoints a WAL that has become long. The commit before is durable without it, so a failure is ignored.
-    pub(super) fn checkpoint_if_wal_is_long(&self) {
-        if self.wal_pages.take_is_long() {
-            fail_point::reach("before-checkpoint");
-            let _ = self.checkpoint(CheckpointMode::Restart);
+    pub(super) fn checkpoint_if_wal_is_long(&mut self) {
+        match self.wal_length.take_due() {
+            DueCheckpoint::Nothing => {}
+            DueCheckpoint::Copy => {
+                if let Some(turn) = self.write_queue.take_checkpoint_turn() {
+                    if self.checkpoint_in_background {
+                        checkpoint_in_background(&self.path, turn);
+                    } else {
+                        self.wal_length.copy(&self.connection, turn);
+                    }
+                }
+            }
+            DueCheckpoint::Restart => {
+                let _ = self.checkpoint(CheckpointMode::Restart);
+                self.write_queue.wake_next();
+            }
         }
     }
 

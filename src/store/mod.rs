@@ -74,6 +74,7 @@ mod session;
 mod sql_types;
 mod state;
 mod task;
+mod ticket_file;
 mod transaction;
 mod wait;
 mod wal;

@@ -1,17 +1,21 @@
 //! The queue of writers that wait for the write lock: a bound on their wait where SQLite has none.
 //!
 //! SQLite gives its lock to the writer that asks at the right moment, so waiting writers retry, and one of many may wait for
-//! seconds. Here a writer that has tried a few times takes a *ticket*: in an empty file it locks the byte whose number is the time
-//! and its slot. Of those with a ticket only the one with the oldest, the head of the queue, retries. Writers without a ticket may
-//! still come first, because the one that has just written has its pages in its cache and is ready to write on. Once the head has
-//! waited for [`CLOSED_AFTER`] they have to queue as well, until the old tickets are served in their order.
+//! seconds. Here a writer that finds the lock held takes a *ticket*: in an empty file it locks the byte whose number is the time
+//! and its slot. Of those with a ticket only the one with the oldest, the head of the queue, tries; the others sleep. A writer
+//! that has ended its write wakes the head by the pipe of its slot. Writers without a ticket may still come first, because a lock
+//! that nobody holds until the head is awake serves nobody. Once the head has waited for [`CLOSED_AFTER`] they have to queue as
+//! well.
 //!
-//! A writer that has got the lock gives its ticket back and wakes the next one by the pipe of its slot. Locks and pipes go with
-//! their process: a killed writer holds nobody back, and a wake-up that it did not send is made up for by a look every few
-//! milliseconds.
+//! A program that writes again at once, as one that posts many messages, keeps its turn for [`SLICE`]: its pages are in its
+//! cache, and each change of the writer costs two wake-ups and the reading of these pages.
+//!
+//! Locks and pipes go with their process: a killed writer holds nobody back, and a wake-up that it did not send is made up for by
+//! a look every few milliseconds.
 //!
 //! The queue only orders. A writer that cannot use it, or finds that its head does not move because its process is stopped, tries
-//! the lock of SQLite as before; a ticket that is older than [`TICKET_AGE_MAX`] does not count.
+//! the lock of SQLite as before; a ticket that is older than a second does not
+//! count.
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -19,30 +23,30 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::database_path::with_suffix;
+use super::ticket_file::{CHECKPOINT_BYTE, TicketFile};
 use crate::platform::clock::{Stopwatch, monotonic_ns};
-use crate::platform::permissions;
 
-/// How often a writer tries before it takes a ticket.
-const TRIES_WITHOUT_TICKET: u32 = 4;
+/// How often a writer that has never waited tries before it makes its slot.
+const TRIES_WITHOUT_SLOT: u32 = 2;
 /// The ceiling of the pause before the first of these tries; it doubles with each.
 const FIRST_CEILING_US: u64 = 100;
 /// After this wait of its head, nobody comes before the queue.
 const CLOSED_AFTER: Duration = Duration::from_millis(60);
-/// How long the head waits between two tries while others may come first, and when they may not.
-const OPEN_TRY_STEP: Duration = Duration::from_millis(1);
-const CLOSED_TRY_STEP: Duration = Duration::from_micros(50);
+/// How long a program that writes again at once keeps its turn.
+const SLICE: Duration = Duration::from_millis(2);
+/// A program that begins to write within this time after its last write writes again at once.
+const AGAIN_WITHIN: Duration = Duration::from_micros(50);
+/// How long the head waits for its wake-up before it tries all the same: who holds the lock may be no writer of the queue.
+const HEAD_TRY_STEP: Duration = Duration::from_millis(1);
 /// How long the others wait for their wake-up before they look themselves.
 const LOOK_STEP: Duration = Duration::from_millis(4);
 /// If the head is served first and is the same for this time, the others try as well.
 const HEAD_IS_STUCK_AFTER: Duration = Duration::from_millis(80);
-/// Nobody waits longer unless something holds the lock for long, or the process is stopped.
-const TICKET_AGE_MAX: Duration = Duration::from_secs(1);
 /// How many writers can wait at once; more retry by chance. The lowest bits of a ticket are the slot.
 const SLOTS: i64 = 1024;
 
@@ -55,13 +59,23 @@ pub(super) struct WriteQueue {
 
 #[derive(Debug, Default)]
 struct QueueState {
-    tickets: Option<File>,
+    tickets: Option<TicketFile>,
     slot: Option<Slot>,
     ticket: Option<Ticket>,
     tries: u32,
     /// Whether a write has begun to wait and has not left.
     is_writing: bool,
+    /// When its turn began.
+    turn_began: Option<Stopwatch>,
+    /// When its last write ended.
+    write_ended: Option<Stopwatch>,
+    /// Whether the present write began right after the last one.
+    writes_again: bool,
 }
+
+/// The right to checkpoint a long WAL, until it is dropped or the process ends.
+#[derive(Debug)]
+pub(super) struct CheckpointTurn(#[expect(dead_code, reason = "it holds the lock")] TicketFile);
 
 /// The place of a waiting writer, with the pipe by which it is woken.
 #[derive(Debug)]
@@ -76,12 +90,16 @@ struct Ticket {
     /// The oldest ticket at the last look, and since when it is.
     head: i64,
     head_since: Stopwatch,
+    /// Whether it is the head and has not tried since its last wait.
+    tries_now: bool,
 }
 
 /// What a waiting writer does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum QueueStep {
-    /// It waits this time, then tries to get the lock.
+    /// It tries to get the lock.
+    Try,
+    /// It waits this time, then tries.
     TryAfter(Duration),
     /// It waits to be woken, at most this time, then looks again whether it may try.
     LookAfter(Duration),
@@ -103,19 +121,34 @@ impl WriteQueue {
     pub(super) fn enter(&self) -> bool {
         let mut state = self.state();
         state.is_writing = true;
+        let is_within = |since: &Option<Stopwatch>, limit| {
+            since.as_ref().is_some_and(|at| at.elapsed() < limit)
+        };
+        state.writes_again = is_within(&state.write_ended, AGAIN_WITHIN);
+        let keeps_turn = state.writes_again && is_within(&state.turn_began, SLICE);
+        if !keeps_turn {
+            state.turn_began = Some(Stopwatch::start());
+        }
         if state.tickets.is_none() {
-            let path = self.folder.join("tickets");
-            state.tickets = File::options().read(true).write(true).open(path).ok();
+            state.tickets = TicketFile::open(&self.folder);
         }
         let Some(tickets) = &state.tickets else {
             return false;
         };
+        // Who has had its turn queues behind those who wait.
+        let comes_after = |ticket| state.writes_again || is_served_first(ticket);
         let is_closed =
-            state.ticket.is_some() || oldest_ticket(tickets).is_some_and(is_served_first);
+            state.ticket.is_some() || !keeps_turn && tickets.oldest().is_some_and(comes_after);
         if is_closed {
-            state.tries = TRIES_WITHOUT_TICKET;
+            state.tries = TRIES_WITHOUT_SLOT;
         }
         is_closed
+    }
+
+    /// Begins a write that waits for the turn of a ticket also if the lock is free.
+    pub(super) fn enter_behind_others(&self) {
+        self.enter();
+        self.state().tries = TRIES_WITHOUT_SLOT;
     }
 
     /// Returns the next step of a writer that waits. Takes a ticket if it has none. What else waits for the lock, such as a
@@ -126,7 +159,7 @@ impl WriteQueue {
         if !state.is_writing {
             return QueueStep::Unusable;
         }
-        if state.tries < TRIES_WITHOUT_TICKET {
+        if state.slot.is_none() && state.tries < TRIES_WITHOUT_SLOT {
             state.tries += 1;
             let ceiling_us = FIRST_CEILING_US << state.tries;
             return QueueStep::TryAfter(Duration::from_micros(fastrand::u64(50..ceiling_us)));
@@ -142,7 +175,7 @@ impl WriteQueue {
         }
         match &mut state.ticket {
             None => QueueStep::Unusable,
-            Some(ticket) => ticket.step(oldest_ticket_before(tickets, ticket.number)),
+            Some(ticket) => ticket.step(tickets.oldest_before(ticket.number)),
         }
     }
 
@@ -176,23 +209,36 @@ impl WriteQueue {
     pub(super) fn leave(&self) {
         let mut state = self.state();
         (state.tries, state.is_writing) = (0, false);
-        let (Some(ticket), Some(tickets)) = (state.ticket.take(), &state.tickets) else {
+        if let (Some(ticket), Some(tickets)) = (state.ticket.take(), &state.tickets) {
+            tickets.unlock(ticket.number);
+            state.turn_began = Some(Stopwatch::start());
+        }
+    }
+
+    /// Wakes the next writer, after the end of a write, unless this program is likely to write again and keeps its turn.
+    pub(super) fn wake_next(&self) {
+        let mut state = self.state();
+        state.write_ended = Some(Stopwatch::start());
+        let has_turn = |began: &Stopwatch| began.elapsed() < SLICE;
+        if state.writes_again && state.turn_began.as_ref().is_some_and(has_turn) {
             return;
-        };
-        let _ = set_lock(tickets, ticket.number, libc::F_UNLCK);
-        if let Some(next) = oldest_ticket(tickets) {
+        }
+        if let Some(next) = state.tickets.as_ref().and_then(TicketFile::oldest) {
             self.wake(next);
         }
     }
 
+    /// Returns the right to checkpoint a long WAL; `None` while another program has it.
+    pub(super) fn take_checkpoint_turn(&self) -> Option<CheckpointTurn> {
+        let tickets = TicketFile::open_or_create(&self.folder).ok()?;
+        tickets
+            .lock(CHECKPOINT_BYTE)
+            .then_some(CheckpointTurn(tickets))
+    }
+
     /// Opens the files, and finds a slot that no other writer has.
     fn join(&self, state: &mut QueueState) -> std::io::Result<()> {
-        if !self.folder.exists() {
-            permissions::create_folder(&self.folder).map_err(|_| ErrorKind::PermissionDenied)?;
-        }
-        let path = self.folder.join("tickets");
-        drop(permissions::append_file(&path)?);
-        state.tickets = Some(File::options().read(true).write(true).open(path)?);
+        state.tickets = Some(TicketFile::open_or_create(&self.folder)?);
         let first = i64::from(std::process::id()) % SLOTS;
         for number in (first..SLOTS).chain(0..first) {
             let path = self.pipe_path(number);
@@ -229,11 +275,12 @@ impl WriteQueue {
 impl Ticket {
     fn step(&mut self, oldest: Option<i64>) -> QueueStep {
         let Some(oldest) = oldest else {
-            return QueueStep::TryAfter(if is_served_first(self.number) {
-                CLOSED_TRY_STEP
+            self.tries_now = !self.tries_now;
+            return if self.tries_now {
+                QueueStep::Try
             } else {
-                OPEN_TRY_STEP
-            });
+                QueueStep::LookAfter(HEAD_TRY_STEP)
+            };
         };
         if oldest != self.head {
             (self.head, self.head_since) = (oldest, Stopwatch::start());
@@ -251,13 +298,14 @@ fn is_served_first(ticket: i64) -> bool {
 }
 
 /// Takes the ticket of this moment.
-fn take_ticket(tickets: &File, slot: &Slot) -> Option<Ticket> {
+fn take_ticket(tickets: &TicketFile, slot: &Slot) -> Option<Ticket> {
     let now = monotonic_ns();
     let number = now - now % SLOTS + slot.number;
-    set_lock(tickets, number, libc::F_WRLCK).then(|| Ticket {
+    tickets.lock(number).then(|| Ticket {
         number,
         head: 0,
         head_since: Stopwatch::start(),
+        tries_now: false,
     })
 }
 
@@ -267,44 +315,11 @@ fn open_pipe(path: &Path) -> std::io::Result<File> {
     options.custom_flags(libc::O_NONBLOCK).open(path)
 }
 
-/// Locks or unlocks a byte. Returns false if another writer has it.
-fn set_lock(file: &File, byte: i64, kind: i32) -> bool {
-    let lock = range(byte, 1, kind);
-    fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).is_ok()
-}
-
-/// Returns the oldest ticket of another writer.
-fn oldest_ticket(tickets: &File) -> Option<i64> {
-    oldest_ticket_before(tickets, i64::MAX)
-}
-
-/// Returns a ticket of another writer that is older than `number` and counts: the oldest, because the kernel keeps the locks of a
-/// file in the order in which they were taken.
-fn oldest_ticket_before(tickets: &File, number: i64) -> Option<i64> {
-    let age_max_ns = i64::try_from(TICKET_AGE_MAX.as_nanos()).unwrap_or(i64::MAX);
-    let oldest = (monotonic_ns() - age_max_ns).max(0);
-    if number <= oldest {
-        return None;
-    }
-    let mut lock = range(oldest, number - oldest, libc::F_WRLCK);
-    fcntl(tickets, FcntlArg::F_OFD_GETLK(&mut lock)).ok()?;
-    (i32::from(lock.l_type) != libc::F_UNLCK).then_some(lock.l_start)
-}
-
-fn range(start: i64, length: i64, kind: i32) -> libc::flock {
-    libc::flock {
-        l_type: i16::try_from(kind).expect("a small number"),
-        l_whence: i16::try_from(libc::SEEK_SET).expect("a small number"),
-        l_start: start,
-        l_len: length,
-        l_pid: 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::platform::{Clock, Moment, SystemClock};
+    use crate::store::ticket_file::TICKET_AGE_MAX;
     use crate::store::{Options, Store};
 
     fn queues() -> (tempfile::TempDir, [WriteQueue; 3]) {
@@ -317,8 +332,9 @@ mod tests {
     /// Takes a ticket. Returns whether the writer is the head of the queue.
     fn is_head(queue: &WriteQueue) -> bool {
         queue.enter();
-        queue.state().tries = TRIES_WITHOUT_TICKET;
-        matches!(queue.step(), QueueStep::TryAfter(_))
+        queue.state().tries = TRIES_WITHOUT_SLOT;
+        let is_try = |step| matches!(step, QueueStep::Try | QueueStep::TryAfter(_));
+        is_try(queue.step()) || is_try(queue.step())
     }
 
     #[test]
@@ -352,8 +368,23 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| bo.wait(Duration::from_millis(999)));
             ada.leave();
+            ada.wake_next();
         });
         assert!(began.elapsed() < Duration::from_millis(900));
+    }
+
+    #[test]
+    fn writer_that_writes_again_keeps_its_turn_only_for_a_while() {
+        let (_place, [ada, bo, _]) = queues();
+        ada.enter();
+        ada.leave();
+        assert!(is_head(&bo));
+        let end_write = || ada.state().write_ended = Some(Stopwatch::start());
+        end_write();
+        assert!(!ada.enter(), "it writes again at once");
+        std::thread::sleep(SLICE);
+        end_write();
+        assert!(ada.enter(), "its turn is over");
     }
 
     #[test]
@@ -371,7 +402,7 @@ mod tests {
         ada.give_up();
         assert!(!is_head(&bo));
         bo.give_up();
-        assert!(ada.enter() && matches!(ada.step(), QueueStep::TryAfter(_)));
+        assert!(ada.enter() && is_head(&ada));
         ada.leave();
         assert!(
             !ada.enter(),
@@ -395,7 +426,7 @@ mod tests {
     #[test]
     fn only_a_write_takes_a_ticket() {
         let (_place, [ada, bo, _]) = queues();
-        for _ in 0..=TRIES_WITHOUT_TICKET {
+        for _ in 0..=TRIES_WITHOUT_SLOT {
             assert_eq!(ada.step(), QueueStep::Unusable);
         }
         assert!(is_head(&bo));
@@ -415,7 +446,7 @@ mod tests {
             let write = scope.spawn(|| store.write(now(), |tx| Ok(tx.set_meta("kept", "yes")?)));
             let is_behind = || {
                 let state = head.state();
-                oldest_ticket(state.tickets.as_ref().unwrap()).is_some()
+                state.tickets.as_ref().unwrap().oldest().is_some()
             };
             while !is_behind() {
                 assert!(!write.is_finished(), "it does not queue");

@@ -121,31 +121,30 @@ impl Mesh {
         }
         // The message is stored in any case. Liveness is looked up here, where nobody waits for the lock.
         self.sweep_if_due(is_sweep_due);
-        if recipients.iter().any(|one| self.has_dead_session(one)) {
+        let now = self.now();
+        let mut has_dead_session = false;
+        let mut offline = Vec::new();
+        for RecipientPeer { peer, sessions } in &recipients {
+            let mut is_reachable = false;
+            for session in sessions {
+                match self.host.liveness(session, peer.ttl_ms, &now) {
+                    Liveness::Dead => has_dead_session = true,
+                    Liveness::Alive => is_reachable |= self.host.is_served(session, &now),
+                    Liveness::Stale => {}
+                }
+            }
+            if peer.kind == PeerKind::Session && !is_reachable {
+                offline.push(peer.name.to_string());
+            }
+        }
+        if has_dead_session {
             let _ = self.record_dead_sessions();
         }
-        let offline_peers = recipients
-            .iter()
-            .filter(|one| one.peer.kind == PeerKind::Session && !self.is_reachable(one));
         Ok(PostOutcome {
             id,
             recipients: recipients.len(),
-            offline: offline_peers.map(|one| one.peer.name.to_string()).collect(),
+            offline,
         })
-    }
-
-    fn is_reachable(&self, recipient: &RecipientPeer) -> bool {
-        let now = self.now();
-        let askable = |session: &Session| self.host.is_askable(session, &now);
-        recipient.sessions.iter().any(askable)
-    }
-
-    fn has_dead_session(&self, RecipientPeer { peer, sessions }: &RecipientPeer) -> bool {
-        let now = self.now();
-        let liveness = |session: &Session| self.host.liveness(session, peer.ttl_ms, &now);
-        sessions
-            .iter()
-            .any(|session| liveness(session) == Liveness::Dead)
     }
 }
 
