@@ -73,7 +73,9 @@ fn step(call: &str) -> Option<Step> {
     let (texts, path) = (quoted(arguments), descriptor_path(arguments));
     let text = |index: usize| Some(String::from_utf8_lossy(texts.get(index)?).into_owned());
     let last_number = || {
+        // The result of a call that was interrupted by another thread is aligned with spaces.
         arguments
+            .trim_end()
             .trim_end_matches(')')
             .rsplit_once(", ")?
             .1
