@@ -39,6 +39,13 @@ fn assert_counters_match(fixture: &MeshFixture) {
     assert_eq!(status.memories, count(fixture, current));
     let open = "SELECT count(*) FROM task WHERE ended_at_ms IS NULL";
     assert_eq!(status.tasks, count(fixture, open));
+    let miscounted = "SELECT count(*) FROM task_count c WHERE c.tasks <> (SELECT count(*) FROM task t WHERE t.project = c.project AND t.status = c.status)";
+    assert_eq!(count(fixture, miscounted), 0);
+    let counted = "SELECT coalesce(sum(tasks), 0) - (SELECT count(*) FROM task) FROM task_count";
+    assert_eq!(count(fixture, counted), 0);
+    let peers = "SELECT count(*) FROM peer WHERE kind = 'session'";
+    let peer_count: usize = status.peers.iter().sum();
+    assert_eq!(i64::try_from(peer_count).unwrap(), count(fixture, peers));
     let counters = fixture.rows().counters_table();
     let withdrawn = format!(
         "SELECT seq = (SELECT count(*) FROM question WHERE state = 'withdrawn') FROM {counters} WHERE name = 'tally.question.withdrawn'"

@@ -66,7 +66,7 @@ fn foreign_or_damaged_database_is_refused_and_unchanged() {
         ),
         ("another program's", other, "belongs to another program"),
         ("empty", Vec::new(), "the file is empty"),
-        ("newer", newer, "has schema 99, this program knows up to 7"),
+        ("newer", newer, "has schema 99, this program knows up to 8"),
         ("damaged", damaged, "the file is damaged"),
     ];
     for (what, content, expected) in cases {

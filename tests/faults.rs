@@ -138,7 +138,7 @@ fn disk_filling_up_during_creation_leaves_no_damaged_file() {
         mount -o remount,size=20m tmpfs . && \"$CLI\" state set a 2 && \"$CLI\" state get a";
     let (mut refused, mut stored) = (0, 0);
     // From a full disk to enough space: each write of the creation fails once.
-    for size in (16..512).step_by(16) {
+    for size in (16..576).step_by(16) {
         let world = World::new();
         for folder in [".claude-mesh", "kept"] {
             fs::create_dir(world.home().join(folder)).unwrap();

@@ -37,9 +37,12 @@ const SIXTH: Migration = Migration {
 const SEVENTH: Migration = Migration {
     sql: include_str!("../src/store/schema/0007_calm_markers.sql"),
 };
+const EIGHTH: Migration = Migration {
+    sql: include_str!("../src/store/schema/0008_counters.sql"),
+};
 
 /// The migrations that were released, in their order.
-const RELEASED: &[Migration] = &[FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH];
+const RELEASED: &[Migration] = &[FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH];
 
 /// The schema before forks.
 const BEFORE_FORKS: Schema = Schema {
@@ -57,6 +60,7 @@ const ADDITIVE: Schema = Schema {
         FIFTH,
         SIXTH,
         SEVENTH,
+        EIGHTH,
         Migration {
             sql: "CREATE TABLE novelty (id TEXT PRIMARY KEY) STRICT;
                   ALTER TABLE question ADD COLUMN mood TEXT;
@@ -70,7 +74,7 @@ const ADDITIVE: Schema = Schema {
 /// A step that present programs cannot read.
 const BREAKING: Schema = Schema {
     migrations: ADDITIVE.migrations,
-    min_reader: 8,
+    min_reader: 9,
 };
 
 // Requirement: Ask 2
@@ -105,7 +109,7 @@ fn running_sessions_keep_working_beside_a_newer_program() {
             .file_name()
             .to_str()
             .unwrap()
-            .contains(".schema-7-")
+            .contains(".schema-8-")
     });
     assert_eq!(kept.count(), 1, "the older file is kept as a backup");
 }
@@ -126,7 +130,7 @@ fn too_old_program_reports_it_and_leaves_the_file_unchanged() {
     assert_eq!(refused["error"]["code"], "storage");
     let message = refused["error"]["message"].as_str().unwrap();
     assert!(
-        message.contains("has schema 8, this program knows up to 7"),
+        message.contains("has schema 9, this program knows up to 8"),
         "{message}"
     );
     assert_eq!(world.cli(&world.home(), &["peers"]).code, Some(1));
@@ -149,7 +153,7 @@ fn first_schema_build_keeps_working_during_the_migration() {
 
     (world.servers, world.hooks) = newer;
     let cy = world.session("cy");
-    assert_eq!(version(&world), 7, "the newer server has migrated the file");
+    assert_eq!(version(&world), 8, "the newer server has migrated the file");
     assert!(
         bo.prompt("t1").unwrap().contains("which port?"),
         "the older hook"
@@ -184,7 +188,7 @@ fn hooks_serve_a_file_without_forks_until_a_server_migrates_it() {
     assert_eq!(version(&world), 5, "hooks migrate nothing");
     ada.discover();
     ada.call("mesh_status", json!({}));
-    assert_eq!(version(&world), 7);
+    assert_eq!(version(&world), 8);
     let bo = world.session("bo");
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     ask.wait_for_progress("bo: stored");

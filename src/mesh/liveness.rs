@@ -9,6 +9,8 @@ use crate::claude_code::{
     find_inbound_refusal, has_inbox, registry_entry,
 };
 use crate::mesh::options::MeshOptions;
+use crate::mesh::sightings::Sightings;
+use crate::model::activity_summary::ActivitySummary;
 use crate::model::{Activity, Liveness};
 use crate::platform::fork_setting::ForkSettings;
 use crate::platform::{Moment, process};
@@ -19,7 +21,7 @@ use crate::wake::{Doorbells, PersonNotifier};
 pub const SESSION_LEASE_MS: i64 = 30_000;
 
 /// The view that this process has of the machine.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::mesh) struct HostView {
     pub(in crate::mesh) doorbells: Doorbells,
     /// This process itself.
@@ -37,6 +39,8 @@ pub(in crate::mesh) struct HostView {
     /// Whether sessions live by leases alone, because the processes of several machines serve them.
     pub(in crate::mesh) by_leases: bool,
     registry: Option<PathBuf>,
+    /// What was seen so far, if this view belongs to one read.
+    sightings: Option<Sightings>,
 }
 
 impl HostView {
@@ -57,6 +61,15 @@ impl HostView {
             has_mod: false,
             by_leases: options.by_leases,
             registry: options.registry.clone(),
+            sightings: None,
+        }
+    }
+
+    /// Returns a view for one read of many sessions, which looks at each process and each file once. A write looks each time.
+    pub(in crate::mesh) fn for_one_read(&self) -> Self {
+        Self {
+            sightings: Some(Sightings::default()),
+            ..self.clone()
         }
     }
 
@@ -96,13 +109,12 @@ impl HostView {
         if let Some(lease_until_ms) = session.lease_until_ms {
             let liveness = lease_liveness(lease_until_ms, ttl_ms, now.wall_ms);
             // After this machine has slept, the hub renews the leases within seconds.
-            let hub_runs = liveness == Liveness::Dead
-                && !self.by_leases
-                && self.doorbells.is_server_running(session.id);
+            let hub_runs =
+                liveness == Liveness::Dead && !self.by_leases && self.is_server_running(session);
             return if hub_runs { Liveness::Stale } else { liveness };
         }
         if self.is_local(location) {
-            return liveness_of(process::is_alive(location.process));
+            return liveness_of(self.is_process_alive(location.process));
         }
         if location.boot == self.own.boot && session.has_server {
             return liveness_of(self.is_served(session, now));
@@ -126,7 +138,32 @@ impl HostView {
                 .lease_until_ms
                 .is_some_and(|lease_until_ms| now.wall_ms < lease_until_ms);
         }
-        self.doorbells.is_server_running(session.id)
+        self.is_server_running(session)
+    }
+
+    fn is_process_alive(&self, process: process::ProcessKey) -> bool {
+        let look = || process::is_alive(process);
+        match &self.sightings {
+            Some(sightings) => sightings.processes.get(process, look),
+            None => look(),
+        }
+    }
+
+    fn is_server_running(&self, session: &Session) -> bool {
+        let look = || self.doorbells.is_server_running(session.id);
+        match &self.sightings {
+            Some(sightings) => sightings.servers.get(session.id, look),
+            None => look(),
+        }
+    }
+
+    /// Returns the activity summary that the hooks of a session of this machine have written last, if there is one.
+    pub(in crate::mesh) fn activity_summary(&self, session: &Session) -> Option<ActivitySummary> {
+        let look = || self.doorbells.activity_summary(session.id);
+        match &self.sightings {
+            Some(sightings) => sightings.summaries.get(session.id, look),
+            None => look(),
+        }
     }
 
     /// Returns what a session is doing.
@@ -155,7 +192,7 @@ impl HostView {
         if session.lease_until_ms.is_some() {
             return None;
         }
-        let summary = self.doorbells.activity_summary(session.id)?;
+        let summary = self.activity_summary(session)?;
         let activity = summary.stopped_at_ms.map_or("busy", |_| "idle");
         Some(activity.to_owned())
     }
@@ -163,10 +200,13 @@ impl HostView {
     /// Returns the entry of Claude Code's registry for a session on this machine.
     pub(in crate::mesh) fn registry_entry(&self, session: &Session) -> Option<RegistryEntry> {
         let is_local = session.lease_until_ms.is_none() && self.is_local(&session.location);
-        registry_entry(
-            self.registry.as_ref().filter(|_| is_local)?,
-            session.location.process,
-        )
+        let folder = self.registry.as_ref().filter(|_| is_local)?;
+        let process = session.location.process;
+        let look = || registry_entry(folder, process);
+        match &self.sightings {
+            Some(sightings) => sightings.registry.get(process, look),
+            None => look(),
+        }
     }
 
     /// Returns why the client of a session may refuse lines in its inbox, as far as its version or its settings show. Works

@@ -47,6 +47,7 @@ mod question;
 mod remote_session;
 mod retention;
 mod session;
+mod sightings;
 mod state;
 mod status;
 mod task;

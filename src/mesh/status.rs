@@ -1,6 +1,6 @@
 //! Counts what is in a mesh, for the status of the mesh.
 use crate::mesh::connection::Mesh;
-use crate::mesh::peer::directory::PeerView;
+use crate::mesh::peer::glance::PeerGlance;
 use crate::model::fork::ForkTotals;
 use crate::model::throttle::ThrottleReason;
 use crate::model::{Liveness, PeerKind, Result};
@@ -48,25 +48,25 @@ pub struct Status {
 impl Mesh {
     /// Returns the figures. Liveness is looked up on this machine; the other figures are read from the store.
     pub fn status(&mut self) -> Result<Status> {
-        let views = self.peers(None, super::PeerScope::Mesh, false)?;
+        let living = self.living_peers()?;
         let count = |wanted: Liveness| {
-            views
-                .iter()
-                .filter(|view| view.peer.kind == PeerKind::Session && view.liveness == wanted)
-                .count()
+            let is_counted = |glance: &&PeerGlance| {
+                glance.peer.kind == PeerKind::Session && glance.liveness == wanted
+            };
+            living.iter().filter(is_counted).count()
         };
         let (alive, stale) = (count(Liveness::Alive), count(Liveness::Stale));
-        let live_sessions = || views.iter().filter_map(|view| view.session.as_ref());
-        let posted_turns = live_sessions().map(|session| session.posted_turns).sum();
-        let stops = live_sessions().map(|session| session.stop_streak).sum();
+        let sessions = || living.iter().filter_map(|glance| glance.session.as_ref());
+        let posted_turns = sessions().map(|session| session.posted_turns).sum();
+        let stops = sessions().map(|session| session.stop_streak).sum();
         let wake_budget = self.host.wake_budget;
-        let is_spent = |view: &&PeerView| {
-            let turns = view.session.as_ref().map(|session| session.posted_turns);
-            let held_reason = view.held.map(|held| held.reason);
+        let is_spent = |glance: &&PeerGlance| {
+            let turns = glance.session.as_ref().map(|session| session.posted_turns);
+            let held_reason = glance.held.map(|held| held.reason);
             turns.is_some_and(|turns| turns >= wake_budget)
                 || held_reason == Some(ThrottleReason::WakeBudget)
         };
-        let over_budget = views.iter().filter(is_spent).count();
+        let over_budget = living.iter().filter(is_spent).count();
         let (bytes, wal_bytes) = self.store.sizes();
         let engine = match self.store.server() {
             None => "sqlite",
@@ -79,7 +79,7 @@ impl Mesh {
                 posted_turns,
                 over_budget,
                 stops,
-                forks: read.tx.fork_totals(None)?,
+                forks: read.tx.fork_totals()?,
                 held: read.tx.count_held_questions()?,
                 bytes,
                 wal_bytes,

@@ -3,6 +3,7 @@ use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use super::engine::{self, Params, Row};
+use super::sql_types::json_list;
 use super::transaction::{NewPending, Tx};
 use crate::model::claim::Lease;
 use crate::model::{ClaimMode, ClaimState, PeerKind, PeerName};
@@ -129,11 +130,11 @@ impl Tx<'_> {
         )
     }
 
-    /// Returns the claims that a peer holds, by resource.
-    pub(crate) fn claims_held_by(&self, peer: PeerId) -> engine::Result<Vec<Claim>> {
+    /// Returns the claims that these peers hold, by resource.
+    pub(crate) fn claims_held_by(&self, peers: &[PeerId]) -> engine::Result<Vec<Claim>> {
         self.claims_where(
-            "c.peer_id = ?1 AND c.state = 'held' ORDER BY c.resource",
-            [peer],
+            "c.peer_id IN (SELECT value FROM json_each(?1)) AND c.state = 'held' ORDER BY c.resource",
+            [json_list(peers)],
         )
     }
 

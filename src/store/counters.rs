@@ -1,6 +1,7 @@
-//! Counts questions, messages and events without reading their rows: the numbers of the event log have no gap, and triggers
-//! keep counters of the rest.
+//! Counts what is stored without reading its rows: the numbers of the event log have no gap, and triggers keep counters of the
+//! rest.
 use super::engine;
+use super::schema::COUNTER_SCHEMA;
 use super::transaction::Tx;
 use crate::model::QuestionState;
 
@@ -44,6 +45,38 @@ impl Tx<'_> {
             Some(first) => self.last_event_seq()? - first + 1,
             None => 0,
         })
+    }
+
+    /// Returns the number of peers that are not runs and not the person.
+    pub(crate) fn count_session_peers(&self) -> engine::Result<usize> {
+        let count = if self.schema_at_least(COUNTER_SCHEMA) {
+            self.counter("peer")?
+        } else {
+            let sql = "SELECT count(*) FROM peer WHERE kind = 'session'";
+            self.sql.query_row(sql, [], |row| row.get(0))?
+        };
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    /// Returns the number of current memories in all scopes.
+    pub(crate) fn count_all_memories(&self) -> engine::Result<i64> {
+        if !self.schema_at_least(3) {
+            return Ok(0);
+        }
+        let not_replaced = if self.schema_at_least(COUNTER_SCHEMA) {
+            self.counter("memory")?
+        } else {
+            let sql = "SELECT count(*) FROM memory WHERE superseded_at_ms IS NULL";
+            self.sql.query_row(sql, [], |row| row.get(0))?
+        };
+        let expired: i64 = self
+            .sql
+            .prepare_cached(
+                "SELECT count(*) FROM memory INDEXED BY memory_expiry
+                 WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ?1 AND superseded_at_ms IS NULL",
+            )?
+            .query_row([self.now.wall_ms], |row| row.get(0))?;
+        Ok(not_replaced - expired)
     }
 
     fn counter(&self, name: &str) -> engine::Result<i64> {

@@ -5,9 +5,28 @@ use rusqlite::params;
 use super::engine::{self, OptionalExtension, Row};
 use super::question::Question;
 use super::schema::FORK_SCHEMA;
+use super::sql_types::json_list;
 use super::transaction::{NewPending, Tx};
 use crate::model::fork::{FORK_RUNS_MS_MAX, ForkAnswer, ForkState, ForkTotals, ForkUsage};
 use crate::platform::id::{QuestionId, SessionId};
+
+const TOTALS: &str =
+    "count(*) AS answers, CAST(coalesce(sum(input_tokens), 0) AS INTEGER) AS input,
+    CAST(coalesce(sum(output_tokens), 0) AS INTEGER) AS output,
+    CAST(coalesce(sum(cache_creation_tokens), 0) AS INTEGER) AS cache_creation,
+    CAST(coalesce(sum(cache_read_tokens), 0) AS INTEGER) AS cache_read";
+
+fn totals(row: &Row) -> engine::Result<ForkTotals> {
+    Ok(ForkTotals {
+        answers: row.get("answers")?,
+        usage: ForkUsage {
+            input_tokens: row.get("input")?,
+            output_tokens: row.get("output")?,
+            cache_creation_input_tokens: row.get("cache_creation")?,
+            cache_read_input_tokens: row.get("cache_read")?,
+        },
+    })
+}
 
 impl Tx<'_> {
     /// Returns what became of the fork for a question; `None` if none was tried and the asker allows one.
@@ -133,35 +152,35 @@ impl Tx<'_> {
             .optional()
     }
 
-    /// Returns how many questions forks have answered, of one session or of all, and what they cost.
-    pub(crate) fn fork_totals(&self, session: Option<SessionId>) -> engine::Result<ForkTotals> {
+    /// Returns how many questions forks have answered, and what they cost.
+    pub(crate) fn fork_totals(&self) -> engine::Result<ForkTotals> {
         if !self.schema_at_least(FORK_SCHEMA) {
             return Ok(ForkTotals::default());
         }
-        let whose = session.map_or("", |_| "AND session_id = ?1");
-        let sql = format!(
-            "SELECT count(*) AS answers, CAST(coalesce(sum(input_tokens), 0) AS INTEGER) AS input,
-                    CAST(coalesce(sum(output_tokens), 0) AS INTEGER) AS output,
-                    CAST(coalesce(sum(cache_creation_tokens), 0) AS INTEGER) AS cache_creation,
-                    CAST(coalesce(sum(cache_read_tokens), 0) AS INTEGER) AS cache_read
-             FROM fork WHERE state = 'answered' {whose}"
-        );
-        let totals = |row: &Row| {
-            Ok(ForkTotals {
-                answers: row.get("answers")?,
-                usage: ForkUsage {
-                    input_tokens: row.get("input")?,
-                    output_tokens: row.get("output")?,
-                    cache_creation_input_tokens: row.get("cache_creation")?,
-                    cache_read_input_tokens: row.get("cache_read")?,
-                },
-            })
-        };
-        let mut statement = self.sql.prepare_cached(&sql)?;
-        match session {
-            Some(session) => statement.query_row([session], totals),
-            None => statement.query_row([], totals),
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT {TOTALS} FROM fork WHERE state = 'answered'"
+            ))?
+            .query_row([], totals)
+    }
+
+    /// Returns the same for each of these sessions that has forks with answers.
+    pub(crate) fn fork_totals_of(
+        &self,
+        sessions: &[SessionId],
+    ) -> engine::Result<Vec<(SessionId, ForkTotals)>> {
+        if !self.schema_at_least(FORK_SCHEMA) {
+            return Ok(Vec::new());
         }
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT session_id, {TOTALS} FROM fork
+                 WHERE state = 'answered' AND session_id IN (SELECT value FROM json_each(?1)) GROUP BY session_id"
+            ))?
+            .query_map([json_list(sessions)], |row| {
+                Ok((row.get("session_id")?, totals(row)?))
+            })?
+            .collect()
     }
 
     /// Returns how many forks of a session have begun since a time.

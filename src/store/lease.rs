@@ -2,6 +2,7 @@
 use rusqlite::params;
 
 use super::engine;
+use super::sql_types::json_list;
 use super::transaction::Tx;
 use crate::platform::id::{PeerId, SessionId};
 use crate::platform::process::ProcessKey;
@@ -13,7 +14,7 @@ impl Tx<'_> {
         sessions: &[SessionId],
         lease_until_ms: i64,
     ) -> engine::Result<()> {
-        let sessions = serde_json::to_string(sessions).expect("ids can be written as JSON");
+        let sessions = json_list(sessions);
         self.sql
             .prepare_cached(
                 "UPDATE session SET lease_until_ms = max(coalesce(lease_until_ms, 0), ?2), last_seen_at_ms = ?3

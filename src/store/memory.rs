@@ -247,15 +247,6 @@ impl Tx<'_> {
             .query_row(params![scope, self.now.wall_ms, max_count], |row| row.get(0))
     }
 
-    /// Returns the number of current memories in all scopes.
-    pub(crate) fn count_all_memories(&self) -> engine::Result<i64> {
-        self.sql
-            .prepare_cached(
-                "SELECT count(*) FROM memory INDEXED BY memory_key WHERE superseded_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > ?1)",
-            )?
-            .query_row([self.now.wall_ms], |row| row.get(0))
-    }
-
     /// Moves the memories of a scope to another, when a repository has another path. If the other scope has a memory of the
     /// same key, that one keeps the key.
     pub(crate) fn move_memories(&self, from: &str, to: &str) -> engine::Result<()> {

@@ -19,6 +19,7 @@ const NEXT: Schema = Schema {
         CURRENT.migrations[4],
         CURRENT.migrations[5],
         CURRENT.migrations[6],
+        CURRENT.migrations[7],
         Migration {
             sql: "ALTER TABLE peer ADD COLUMN later TEXT",
         },
@@ -27,7 +28,7 @@ const NEXT: Schema = Schema {
 };
 const BREAKING: Schema = Schema {
     migrations: NEXT.migrations,
-    min_reader: 8,
+    min_reader: 9,
 };
 
 struct TestFolder(tempfile::TempDir);
@@ -154,7 +155,7 @@ fn foreign_or_newer_database_is_refused_and_unchanged() {
         (
             &newer,
             FaultKind::NewerSchema,
-            "has schema 8, this program knows up to 7",
+            "has schema 9, this program knows up to 8",
         ),
     ];
     for (content, kind, expected) in cases {

@@ -3,6 +3,7 @@ use crate::store::columns::column;
 use rusqlite::params;
 
 use super::engine::{self, OptionalExtension, Params, Row};
+use super::sql_types::json_list;
 use super::transaction::{NewPending, Tx};
 use crate::model::{PeerKind, PeerName};
 use crate::platform::id::{PeerId, QuestionId};
@@ -214,13 +215,6 @@ impl Tx<'_> {
         self.peers_where(&format!("kind = 'run' AND {WITH_LIVE_SESSION}"), [])
     }
 
-    /// Returns the number of peers that are not runs and not the person.
-    pub(crate) fn count_session_peers(&self) -> engine::Result<usize> {
-        let sql = "SELECT count(*) FROM peer WHERE kind = 'session'";
-        let count = self.sql.query_row(sql, [], |row| row.get::<_, i64>(0))?;
-        Ok(usize::try_from(count).unwrap_or(0))
-    }
-
     pub(crate) fn insert_peer(&self, new: &NewPeer) -> engine::Result<PeerId> {
         let id = PeerId::from(self.next_id()?);
         self.sql
@@ -269,6 +263,18 @@ impl Tx<'_> {
         self.sql
             .prepare_cached("SELECT name FROM alias WHERE peer_id = ?1 ORDER BY name")?
             .query_map([id], |row| row.get(0))?
+            .collect()
+    }
+
+    /// Returns the earlier names of these peers, by name.
+    pub(crate) fn aliases_of(&self, peers: &[PeerId]) -> engine::Result<Vec<(PeerId, String)>> {
+        self.sql
+            .prepare_cached(
+                "SELECT peer_id, name FROM alias WHERE peer_id IN (SELECT value FROM json_each(?1)) ORDER BY name",
+            )?
+            .query_map([json_list(peers)], |row| {
+                Ok((row.get("peer_id")?, row.get("name")?))
+            })?
             .collect()
     }
 

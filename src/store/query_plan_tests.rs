@@ -187,7 +187,7 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
     ("pending questions", &|tx| {
         tx.pending_questions(peer(), session())?;
         tx.undelivered_questions(peer(), session(), true)?;
-        tx.count_pending_questions(peer())?;
+        tx.count_pending_questions(&[peer()])?;
         tx.uncollected_replies(peer(), 1).map(drop)
     }),
     ("a question", &|tx| {
@@ -204,7 +204,7 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
         tx.fork_answer(question)?;
         tx.count_forks_since(session(), 1)?;
         tx.first_running_fork_at_ms(session())?;
-        tx.fork_totals(Some(session()))?;
+        tx.fork_totals_of(&[session()])?;
         tx.unreported_fork_answers(session())?;
         tx.fail_forks_of_session(session())
     }),
@@ -232,7 +232,7 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
         tx.claims_below("file:/nowhere")?;
         tx.claims_of_session(session())?;
         tx.unnotified_grants(session())?;
-        tx.claims_held_by(peer())?;
+        tx.claims_held_by(&[peer()])?;
         tx.claimed_resources("file:", 9)?;
         tx.tickets_awaited_by(session())?;
         tx.last_fencing_token("it").map(drop)
@@ -290,7 +290,7 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
         tx.find_open_task_by_fingerprint("/shop", "title")?;
         tx.stale_todo_tasks("/shop", 1, 9)?;
         tx.todo_tasks_of(peer())?;
-        tx.current_task(peer())?;
+        tx.current_tasks(&[peer()])?;
         tx.count_tasks("/shop")?;
         tx.tasks(&TaskListing {
             project: "/shop",
@@ -315,6 +315,8 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
         })?;
         tx.live_sessions_at(peer())?;
         tx.live_sessions()?;
+        tx.live_sessions_of(&[peer()])?;
+        tx.aliases_of(&[peer()])?;
         tx.newest_wait(session())?;
         tx.peers_with_live_session()?;
         tx.session_peers_here(1)?;
@@ -333,6 +335,7 @@ const STATUS_CALLS: fn(&Tx) -> engine::Result<()> = |tx| {
     tx.count_claims()?;
     tx.count_all_memories()?;
     tx.count_open_tasks()?;
+    tx.count_session_peers()?;
     tx.count_events().map(drop)
 };
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::{self, OptionalExtension, Params, Row};
 use super::schema::FORK_SCHEMA;
+use super::sql_types::json_list;
 use super::transaction::{NewPending, Tx};
 use crate::model::fork::FORK_RUNS_MS_MAX;
 use crate::model::question::{EXPIRES_MS, UNDELIVERED_RETRY_MS};
@@ -284,11 +285,21 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns the number of open questions of a peer.
-    pub(crate) fn count_pending_questions(&self, target: PeerId) -> engine::Result<u32> {
+    /// Returns the number of open questions of each of these peers that has some.
+    pub(crate) fn count_pending_questions(
+        &self,
+        targets: &[PeerId],
+    ) -> engine::Result<Vec<(PeerId, u32)>> {
         self.sql
-            .prepare_cached("SELECT count(*) FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?2")?
-            .query_row(params![target, self.now.wall_ms], |row| row.get(0))
+            .prepare_cached(
+                "SELECT target_peer, count(*) AS questions FROM question
+                 WHERE target_peer IN (SELECT value FROM json_each(?1)) AND state = 'open' AND expires_at_ms > ?2
+                 GROUP BY target_peer",
+            )?
+            .query_map(params![json_list(targets), self.now.wall_ms], |row| {
+                Ok((row.get("target_peer")?, row.get("questions")?))
+            })?
+            .collect()
     }
 
     /// Returns the closed questions of an asker whose end it has not got by a call, oldest first, at most 200. Those that a

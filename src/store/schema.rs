@@ -21,6 +21,8 @@ pub struct Migration {
 pub(super) const FORK_SCHEMA: u32 = 6;
 /// The version that says which sessions remove calm markers.
 pub(super) const CALM_SCHEMA: u32 = 7;
+/// The version that brought the counters of peers, memories and tasks.
+pub(super) const COUNTER_SCHEMA: u32 = 8;
 
 /// The schema of this program.
 pub(super) const CURRENT: Schema = Schema {
@@ -45,6 +47,9 @@ pub(super) const CURRENT: Schema = Schema {
         },
         Migration {
             sql: include_str!("schema/0007_calm_markers.sql"),
+        },
+        Migration {
+            sql: include_str!("schema/0008_counters.sql"),
         },
     ],
     min_reader: 1,

@@ -4,6 +4,7 @@ use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use super::engine::{self, OptionalExtension, Params, Row};
+use super::sql_types::json_list;
 use super::transaction::{NewPending, Tx};
 use crate::platform::id::{PeerId, QuestionId, SessionId};
 use crate::platform::process::ProcessKey;
@@ -179,6 +180,14 @@ impl Tx<'_> {
         self.find_session_where(
             "pid = ?1 AND started = ?2 AND boot = ?3 AND host = ?4 AND instance = ?5 AND ended_at_ms IS NULL",
             params![pid, started, location.boot, location.host, location.instance],
+        )
+    }
+
+    /// Returns the sessions of these peers that have not ended, newest first.
+    pub(crate) fn live_sessions_of(&self, peers: &[PeerId]) -> engine::Result<Vec<Session>> {
+        self.sessions_where(
+            "peer_id IN (SELECT value FROM json_each(?1)) AND ended_at_ms IS NULL ORDER BY id DESC",
+            [json_list(peers)],
         )
     }
 

@@ -1,4 +1,4 @@
-//! Converts between the id types and SQL text.
+//! Converts between the id types and SQL text, and lists to JSON.
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::platform::id::{
@@ -22,3 +22,8 @@ macro_rules! impl_sql_for_ids {
 impl_sql_for_ids!(
     PeerId, SessionId, QuestionId, MessageId, ClaimId, MemoryId, WaitId, TaskId, KeyId
 );
+
+/// Returns a list as JSON, as `json_each` reads it.
+pub(super) fn json_list(list: &[impl serde::Serialize]) -> String {
+    serde_json::to_string(list).expect("texts and ids can be written as JSON")
+}

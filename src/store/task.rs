@@ -3,6 +3,8 @@ use rusqlite::{named_params, params};
 use serde::de::DeserializeOwned;
 
 use super::engine::{self, OptionalExtension, Params, Row};
+use super::schema::COUNTER_SCHEMA;
+use super::sql_types::json_list;
 use super::transaction::Tx;
 use crate::model::task::{Priority, TaskStatus};
 use crate::platform::id::{ClaimId, PeerId, TaskId};
@@ -63,27 +65,26 @@ const NAME_JOINS: &str =
 /// Open tasks by priority and age, then ended ones, latest first.
 const WORK_ORDER: &str = "t.ended_at_ms IS NOT NULL, t.ended_at_ms DESC, t.priority DESC, t.id";
 
-/// The tasks of a project and those of a peer, each found by an index. Of the ended ones of a project, which become many, the
-/// latest are enough.
-const LISTED_IDS: &str = "SELECT id FROM task WHERE project = :project AND ended_at_ms IS NULL
-    UNION SELECT id FROM task WHERE assigned_to = :own
-    UNION SELECT id FROM (SELECT t.id FROM task t INDEXED BY task_of_project
-        WHERE t.project = :project AND t.ended_at_ms IS NOT NULL AND LISTING_FILTER
-        ORDER BY t.ended_at_ms DESC, t.priority DESC, t.id LIMIT :limit) v";
+/// The tasks of a project and those of a peer, each found by an index, in the order of work. Only numbers and ids are sorted, no
+/// texts. Of the ended ones of a project, which become many, the latest are enough.
+const LISTED_IDS: &str = "SELECT v.id FROM (
+        SELECT t.id, t.ended_at_ms, t.priority FROM task t INDEXED BY task_of_project
+            WHERE t.project = :project AND t.ended_at_ms IS NULL AND LISTING_FILTER
+        UNION SELECT t.id, t.ended_at_ms, t.priority FROM task t WHERE t.assigned_to = :own AND LISTING_FILTER
+        UNION SELECT * FROM (SELECT t.id, t.ended_at_ms, t.priority FROM task t INDEXED BY task_of_project
+            WHERE t.project = :project AND t.ended_at_ms IS NOT NULL AND LISTING_FILTER
+            ORDER BY t.ended_at_ms DESC, t.priority DESC, t.id LIMIT :limit) v
+    ) v ORDER BY v.ended_at_ms IS NOT NULL, v.ended_at_ms DESC, v.priority DESC, v.id LIMIT :limit";
 const LISTING_FILTER: &str = "(CAST(:status AS TEXT) IS NULL OR t.status = :status)
     AND (:all OR t.assigned_to IS NOT DISTINCT FROM :assigned)";
 
-fn json_list<T: DeserializeOwned>(row: &Row, column: &str) -> engine::Result<Vec<T>> {
+fn list_from_json<T: DeserializeOwned>(row: &Row, column: &str) -> engine::Result<Vec<T>> {
     Ok(serde_json::from_str(row.get_ref(column)?.as_str()?).unwrap_or_default())
 }
 
 fn id_list<T: std::str::FromStr>(row: &Row, column: &str) -> engine::Result<Vec<T>> {
-    let texts: Vec<String> = json_list(row, column)?;
+    let texts: Vec<String> = list_from_json(row, column)?;
     Ok(texts.iter().filter_map(|id| id.parse().ok()).collect())
-}
-
-fn to_json_text(json_list: &impl serde::Serialize) -> String {
-    serde_json::to_string(json_list).expect("texts can be written as JSON")
 }
 
 impl Task {
@@ -100,7 +101,7 @@ impl Task {
             assigned_name: row.get("assigned_name")?,
             created_by: row.get("created_by")?,
             created_by_name: row.get("created_by_name")?,
-            files_owned: json_list(row, "files_owned")?,
+            files_owned: list_from_json(row, "files_owned")?,
             depends_on: id_list(row, "depends_on")?,
             claims: id_list(row, "claims")?,
             created_at_ms: row.get("created_at_ms")?,
@@ -144,8 +145,8 @@ impl Tx<'_> {
             )?
             .run(params![
                 task.id, task.project, task.title, task.fingerprint, task.description, task.status.as_str(), task.priority.rank(),
-                task.assigned_to, task.created_by, task.created_by_name, to_json_text(&task.files_owned), to_json_text(&task.depends_on),
-                to_json_text(&task.claims), task.created_at_ms, now_ms, task.status.is_ended().then_some(now_ms), task.version,
+                task.assigned_to, task.created_by, task.created_by_name, json_list(&task.files_owned), json_list(&task.depends_on),
+                json_list(&task.claims), task.created_at_ms, now_ms, task.status.is_ended().then_some(now_ms), task.version,
             ])
     }
 
@@ -189,13 +190,13 @@ impl Tx<'_> {
         )
     }
 
-    /// Returns the task that a peer works on; of several the one that was changed last.
-    pub(crate) fn current_task(&self, peer: PeerId) -> engine::Result<Option<Task>> {
-        let found = self.tasks_where(
-            "t.assigned_to = ?1 AND t.status = 'in_progress' ORDER BY t.updated_at_ms DESC, t.id DESC LIMIT 1",
-            [peer],
-        )?;
-        Ok(found.into_iter().next())
+    /// Returns the tasks that these peers work on, the one that was changed last first.
+    pub(crate) fn current_tasks(&self, peers: &[PeerId]) -> engine::Result<Vec<Task>> {
+        self.tasks_where(
+            "t.assigned_to IN (SELECT value FROM json_each(?1)) AND t.status = 'in_progress'
+             ORDER BY t.updated_at_ms DESC, t.id DESC",
+            [json_list(peers)],
+        )
     }
 
     /// Returns a task of a peer in progress or review, other than `except`, that owns a resource; of several the one that was
@@ -219,7 +220,7 @@ impl Tx<'_> {
     pub(crate) fn set_task_claims(&self, task: &Task) -> engine::Result<()> {
         self.sql
             .prepare_cached("UPDATE task SET claims = ?2 WHERE id = ?1")?
-            .run(params![task.id, to_json_text(&task.claims)])
+            .run(params![task.id, json_list(&task.claims)])
     }
 
     /// Returns tasks in the order of work.
@@ -244,8 +245,7 @@ impl Tx<'_> {
         };
         let ids = LISTED_IDS.replace("LISTING_FILTER", LISTING_FILTER);
         let mut statement = self.sql.prepare_cached(&format!(
-            "SELECT {TASK_COLUMNS} FROM ({ids}) v CROSS JOIN task t ON t.id = v.id {NAME_JOINS} WHERE {LISTING_FILTER}
-             ORDER BY {WORK_ORDER} LIMIT :limit"
+            "SELECT {TASK_COLUMNS} FROM ({ids}) v CROSS JOIN task t ON t.id = v.id {NAME_JOINS} ORDER BY {WORK_ORDER}"
         ))?;
         let tasks = statement.query_map(
             named_params! {
@@ -262,9 +262,12 @@ impl Tx<'_> {
 
     /// Returns the number of tasks of a project in each status, in the order of [`TaskStatus::ALL`].
     pub(crate) fn count_tasks(&self, project: &str) -> engine::Result<[u32; 5]> {
-        let mut statement = self.sql.prepare_cached(
-            "SELECT status, count(*) AS tasks FROM task WHERE project = ?1 GROUP BY status",
-        )?;
+        let sql = if self.schema_at_least(COUNTER_SCHEMA) {
+            "SELECT status, tasks FROM task_count WHERE project = ?1"
+        } else {
+            "SELECT status, count(*) AS tasks FROM task WHERE project = ?1 GROUP BY status"
+        };
+        let mut statement = self.sql.prepare_cached(sql)?;
         let mut rows = statement.query([project])?;
         let mut counts = [0; 5];
         while let Some(row) = rows.next()? {
@@ -342,5 +345,105 @@ impl Tx<'_> {
         self.sql
             .prepare_cached("DELETE FROM task WHERE id = ?1")?
             .run([id])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use ulid::Ulid;
+
+    use super::*;
+    use crate::platform::Moment;
+    use crate::store::schema::{CURRENT, Schema};
+    use crate::store::{Options, Store};
+
+    /// The schema without counters of tasks.
+    const BEFORE_COUNTERS: Schema = Schema {
+        migrations: CURRENT.migrations.split_at(7).0,
+        min_reader: 1,
+    };
+
+    fn now() -> Moment {
+        Moment {
+            wall_ms: 1,
+            monotonic_ms: 1,
+            boot: "boot".into(),
+        }
+    }
+
+    fn open(file: &Path, schema: &Schema) -> Store {
+        Store::open_with(file, Options::default(), schema).unwrap()
+    }
+
+    fn task(number: u128, project: &str, status: TaskStatus) -> Task {
+        Task {
+            id: Ulid::from(number).into(),
+            project: project.to_owned(),
+            title: number.to_string(),
+            fingerprint: number.to_string(),
+            description: String::new(),
+            status,
+            priority: Priority::of_rank(1),
+            assigned_to: None,
+            assigned_name: None,
+            created_by: Ulid::nil().into(),
+            created_by_name: "ada".to_owned(),
+            files_owned: Vec::new(),
+            depends_on: Vec::new(),
+            claims: Vec::new(),
+            created_at_ms: 1,
+            updated_at_ms: 1,
+            version: 1,
+        }
+    }
+
+    fn save(store: &mut Store, tasks: &[Task]) {
+        let saved = store.write(now(), |tx| {
+            Ok(tasks.iter().try_for_each(|task| tx.save_task(task))?)
+        });
+        saved.unwrap();
+    }
+
+    #[track_caller]
+    fn assert_counts(store: &mut Store, project: &str, expected: [u32; 5]) {
+        let counts = store.read(now(), |tx| Ok(tx.count_tasks(project)?));
+        assert_eq!(counts.unwrap(), expected, "{project}");
+    }
+
+    #[test]
+    fn tasks_are_counted_across_migration_and_changes() {
+        use TaskStatus::{Cancelled, Done, InProgress, Todo};
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mesh.db");
+        let mut older = open(&file, &BEFORE_COUNTERS);
+        let tasks = [
+            task(1, "/shop", Todo),
+            task(2, "/shop", Done),
+            task(3, "/bank", Todo),
+        ];
+        save(&mut older, &tasks);
+        assert_counts(&mut older, "/shop", [1, 0, 0, 1, 0]);
+
+        let mut store = open(&file, &CURRENT);
+        assert_counts(&mut store, "/shop", [1, 0, 0, 1, 0]);
+        // The older program works on beside this one.
+        save(&mut older, &[task(1, "/shop", InProgress)]);
+        save(&mut older, &[task(4, "/shop", Cancelled)]);
+        assert_counts(&mut store, "/shop", [0, 1, 0, 1, 1]);
+        assert_counts(&mut older, "/shop", [0, 1, 0, 1, 1]);
+        let moved = store.write(now(), |tx| {
+            tx.delete_task(tasks[1].id)?;
+            Ok(tx.move_tasks("/bank", "/shop")?)
+        });
+        moved.unwrap();
+        assert_counts(&mut store, "/shop", [1, 1, 0, 0, 1]);
+        assert_counts(&mut store, "/bank", [0; 5]);
+        let rows = "SELECT count(*) FROM task_count";
+        let rows = store
+            .connection()
+            .query_row(rows, [], |row| row.get::<_, i64>(0));
+        assert_eq!(rows.unwrap(), 3, "counters of nothing are deleted");
     }
 }

@@ -122,7 +122,7 @@ impl Undamaged {
     }
 
     pub(super) fn tables(&self) -> HashMap<String, u64> {
-        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'memory_%'";
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'memory_%' AND name <> 'task_count'";
         let mut statement = self.rows.prepare(sql).unwrap();
         let names = statement.query_map([], |row| row.get(0)).unwrap();
         let names: Vec<String> = names.map(Result::unwrap).collect();

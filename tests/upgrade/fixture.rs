@@ -158,7 +158,12 @@ fn dump(mesh: &Connection, version: usize, places: &BTreeMap<String, String>) ->
             literal("name", &row[0], places),
             literal("seq", &row[1], places),
         );
-        if version > 1 || !name.starts_with("'tally.") {
+        let since = match name.as_str() {
+            "'tally.peer'" | "'tally.memory'" => 8,
+            name if name.starts_with("'tally.") => 2,
+            _ => 1,
+        };
+        if version >= since {
             writeln!(
                 sql,
                 "INSERT INTO sqlite_sequence (name, seq) VALUES ({name}, {seq});"

@@ -29,7 +29,7 @@ pub(in crate::mesh) fn activity_summary(
     session: &Session,
 ) -> Result<Option<ActivitySummary>, Error> {
     if session.lease_until_ms.is_none() {
-        return Ok(context.host.doorbells.activity_summary(session.id));
+        return Ok(context.host.activity_summary(session));
     }
     let text = context.tx.activity_summary(session.id)?;
     let summary = text.and_then(|text| serde_json::from_str::<ActivitySummary>(&text).ok());

@@ -7,9 +7,10 @@ use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::peer::activity_summary::activity_summary;
 use crate::mesh::peer::address::unknown_peer_refusal;
-use crate::mesh::peer::person::{askable_sessions, reachable_by};
+use crate::mesh::peer::glance::{PeerGlance, glance_at};
+use crate::mesh::peer::peer_details::PeerDetails;
+use crate::mesh::peer::person::reachable_by;
 use crate::mesh::session::SessionHandle;
-use crate::mesh::wake::throttle::{throttled_for_observer, throttled_for_person};
 use crate::model::activity_summary::ActivitySummary;
 use crate::model::fork::ForkTotals;
 use crate::model::person::ReachableBy;
@@ -20,7 +21,7 @@ use crate::platform::id::PeerId;
 use crate::store::{Claim, Peer, Session, Task};
 
 /// How many peers are read together.
-const EXPECTED_VIEWS: usize = 16;
+const PEERS_TOGETHER: usize = 500;
 
 /// Which peers to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,10 +76,8 @@ impl Mesh {
         scope: PeerScope,
         include_dead: bool,
     ) -> Result<Vec<PeerView>> {
-        self.settle_queues_if_unlocked();
-        let views = self.read_and_wake_unnotified(|read| {
+        let read_views = |read: ReadContext| {
             let own = me.map(|me| read.tx.peer(me.peer)).transpose()?.flatten();
-            let mut views = Vec::new();
             let mut peers = if include_dead {
                 let mut all = read.tx.addressable_peers()?;
                 all.extend(read.tx.live_runs()?);
@@ -91,21 +90,20 @@ impl Mesh {
             if let Some(own) = &own {
                 peers.retain(|peer| is_in_scope(scope, own, peer));
             }
-            for chunk in peers.chunks(EXPECTED_VIEWS) {
-                expect_views(read, chunk)?;
-                for peer in chunk {
-                    views.push(build_view(read, peer.clone())?);
+            let mut views = Vec::with_capacity(peers.len());
+            while !peers.is_empty() {
+                let rest = peers.split_off(peers.len().min(PEERS_TOGETHER));
+                let glances = glance_at(read, std::mem::replace(&mut peers, rest))?;
+                let mut details = PeerDetails::read(read, &glances)?;
+                for glance in glances {
+                    views.push(view_of(read, glance, &mut details)?);
                 }
             }
             Ok(views)
-        })?;
-        if views
-            .iter()
-            .any(|view| view.session.is_some() && view.liveness == Liveness::Dead)
-        {
-            // If it fails now, the next read records the deaths.
-            let _ = self.record_dead_sessions();
-        }
+        };
+        let is_unrecorded_death =
+            |view: &PeerView| view.session.is_some() && view.liveness == Liveness::Dead;
+        let views = self.read_many_peers(read_views, is_unrecorded_death)?;
         let wanted = |view: &PeerView| {
             view.liveness != Liveness::Dead
                 || (include_dead && view.peer.kind == PeerKind::Session)
@@ -153,38 +151,33 @@ fn add_person_to_notify(read: ReadContext, peers: &mut Vec<Peer>) -> Result<()> 
     Ok(())
 }
 
-/// Says what the views of these peers read, first by the peers, then by their sessions.
-fn expect_views(read: ReadContext, peers: &[Peer]) -> Result<()> {
-    read.tx.expect(|tx| {
-        for peer in peers {
-            drop(tx.live_sessions_at(peer.id));
-            drop(tx.aliases(peer.id));
-            drop(tx.count_pending_questions(peer.id));
-            drop(tx.claims_held_by(peer.id));
-            drop(tx.current_task(peer.id));
-        }
-    })?;
-    Ok(read.tx.expect(|tx| {
-        let sessions = peers.iter().map(|peer| read.tx.live_sessions_at(peer.id));
-        for session in sessions.flat_map(std::result::Result::unwrap_or_default) {
-            drop(tx.activity_summary(session.id));
-            drop(tx.fork_totals(Some(session.id)));
-        }
-    })?)
+/// Returns the view of one peer.
+pub(in crate::mesh) fn build_view(read: ReadContext, peer: Peer) -> Result<PeerView> {
+    let glances = glance_at(read, vec![peer])?;
+    let mut details = PeerDetails::read(read, &glances)?;
+    let glance = glances.into_iter().next().expect("one of the one peer");
+    view_of(read, glance, &mut details)
 }
 
-pub(in crate::mesh) fn build_view(read: ReadContext, peer: Peer) -> Result<PeerView> {
+/// Returns the view of a peer, with what belongs to it moved out of `details`.
+fn view_of(read: ReadContext, glance: PeerGlance, details: &mut PeerDetails) -> Result<PeerView> {
+    let PeerGlance {
+        peer,
+        session,
+        liveness,
+        held,
+    } = glance;
     let is_person = peer.kind == PeerKind::Person;
-    let session = session_to_show(read, &peer)?;
-    let liveness_of = |session: &Session| read.liveness(session, peer.ttl_ms);
     let reachable_by = is_person.then(|| reachable_by(read, &peer)).transpose()?;
-    let mut aliases = read.tx.aliases(peer.id)?;
     let registry_entry = session
         .as_ref()
         .and_then(|session| read.host.registry_entry(session));
+    let is_served = session
+        .as_ref()
+        .is_some_and(|session| read.is_askable(session));
     let activity = match &session {
         // A command that shows no questions needs no restart.
-        Some(session) if !is_person || read.is_askable(session) => read.activity(session),
+        Some(session) if !is_person || is_served => read.activity(session),
         _ => Activity::Offline,
     };
     let activity_summary = match &session {
@@ -195,51 +188,31 @@ pub(in crate::mesh) fn build_view(read: ReadContext, peer: Peer) -> Result<PeerV
         .then(|| idle_since_ms(registry_entry.as_ref(), activity_summary.as_ref()))
         .flatten()
         .map(|since_ms| (read.tx.now.wall_ms - since_ms).max(0));
+    let mut aliases = details.aliases.remove(&peer.id).unwrap_or_default();
     aliases.extend(registry_entry.and_then(|registry_entry| registry_entry.given_name));
+    let forks = session
+        .as_ref()
+        .and_then(|session| details.forks.remove(&session.id));
+    let claims = details.claims.remove(&peer.id).unwrap_or_default();
     Ok(PeerView {
-        liveness: session.as_ref().map_or(Liveness::Dead, liveness_of),
+        liveness,
         activity,
         activity_summary,
         idle_ms,
         askable: match &reachable_by {
             Some(ways) => !ways.is_empty(),
-            None => {
-                peer.kind != PeerKind::Run
-                    && session
-                        .as_ref()
-                        .is_some_and(|session| read.is_askable(session))
-            }
+            None => peer.kind != PeerKind::Run && is_served,
         },
         reachable_by,
-        questions_waiting: read.tx.count_pending_questions(peer.id)?,
-        held: match &session {
-            _ if is_person => throttled_for_person(read, &peer)?,
-            Some(session) => throttled_for_observer(read, &peer, session)?,
-            None => None,
-        },
-        forks: match &session {
-            Some(session) => read.tx.fork_totals(Some(session.id))?,
-            None => ForkTotals::default(),
-        },
-        claims: claims_held_by(read, peer.id)?,
-        current_task: read.tx.current_task(peer.id)?,
+        questions_waiting: details.questions.remove(&peer.id).unwrap_or_default(),
+        held,
+        forks: forks.unwrap_or_default(),
+        claims: without_expired(read, claims)?,
+        current_task: details.current_tasks.remove(&peer.id),
         aliases,
         session,
         peer,
     })
-}
-
-/// Returns the session that a peer is described by: of a person one that shows questions, else one that lives, else one
-/// whose death is not recorded.
-fn session_to_show(read: ReadContext, peer: &Peer) -> Result<Option<Session>> {
-    if peer.kind == PeerKind::Person
-        && let Some(session) = askable_sessions(read, peer)?.into_iter().next()
-    {
-        return Ok(Some(session));
-    }
-    let sessions = read.tx.live_sessions_at(peer.id)?;
-    let lives = |session: &&Session| read.liveness(session, peer.ttl_ms) != Liveness::Dead;
-    Ok(sessions.iter().find(lives).or(sessions.first()).cloned())
 }
 
 /// The registry of Claude Code is the most accurate; without it, the end of the last turn counts.
@@ -251,10 +224,10 @@ fn idle_since_ms(
     reported_ms.or_else(|| activity_summary?.stopped_at_ms)
 }
 
-/// Returns the claims of a peer that have not expired, whether or not the expired ones could be removed.
-fn claims_held_by(read: ReadContext, peer: PeerId) -> Result<Vec<Claim>> {
+/// Returns the claims that have not expired, whether or not the expired ones could be removed.
+fn without_expired(read: ReadContext, claims: Vec<Claim>) -> Result<Vec<Claim>> {
     let mut held = Vec::new();
-    for claim in read.tx.claims_held_by(peer)? {
+    for claim in claims {
         if expiry_reason(read, &claim)?.is_none() {
             held.push(claim);
         }

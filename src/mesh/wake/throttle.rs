@@ -87,19 +87,32 @@ pub(in crate::mesh) fn held_for_asker(
 }
 
 /// Returns the same for any reader: by the settings of the reader, or by the reason that the server of the session has
-/// recorded at a question.
+/// recorded at a question. `paused_until_ms` is [`paused_until`], which many sessions have in common.
 pub(in crate::mesh) fn throttled_for_observer(
     read: ReadContext,
     peer: &Peer,
     session: &Session,
+    paused_until_ms: Option<i64>,
 ) -> Result<Option<Throttled>> {
-    let held = throttled(read, peer, session)?;
+    let throttle = Throttle {
+        paused_until_ms,
+        quiet_until_ms: peer.quiet_until_ms,
+        posted_turns: session.posted_turns,
+        budget: read.host.wake_budget,
+    };
+    let held = throttle.throttled(read.tx.now.wall_ms);
+    let held = unless_waiting(read, session, held)?;
     let reason = ThrottleReason::WakeBudget.as_str();
     if held.is_none()
         && session.posted_turns > 0
         && read.tx.has_question_held_for(peer.id, reason)?
     {
-        return throttled_for_asker(read, peer, session, Some(reason));
+        let throttle = Throttle {
+            posted_turns: 0,
+            budget: 1,
+            ..throttle
+        };
+        return held_for_asker(read, session, (throttle, Some(reason)));
     }
     Ok(held)
 }

@@ -119,8 +119,9 @@ impl<'a> MeshCopier<'a> {
             self.reserve_scopes(names)?;
         }
         let to_server = self.target.sql.file().is_none();
-        // Each insert would change the same row of the counter, whose versions one transaction keeps.
-        let triggers = "ALTER TABLE message DISABLE TRIGGER message_tally";
+        // Each insert would change the same row of a counter, whose versions one transaction keeps.
+        let triggers = "ALTER TABLE message DISABLE TRIGGER message_tally; ALTER TABLE peer DISABLE TRIGGER peer_tally;
+            ALTER TABLE memory DISABLE TRIGGER memory_tally; ALTER TABLE task DISABLE TRIGGER task_counted";
         if to_server {
             self.target.sql.execute_batch(triggers)?;
         }
@@ -132,6 +133,7 @@ impl<'a> MeshCopier<'a> {
         self.index_memories()?;
         self.copy_counters()?;
         if to_server {
+            self.count_tasks()?;
             let sql = triggers.replace("DISABLE", "ENABLE");
             self.target.sql.execute_batch(&sql)?;
         }
@@ -292,6 +294,13 @@ impl<'a> MeshCopier<'a> {
             })
         })?;
         Ok(())
+    }
+
+    fn count_tasks(&self) -> engine::Result<()> {
+        self.target.sql.run(
+            "INSERT INTO task_count (project, status, tasks) SELECT project, status, count(*) FROM task GROUP BY project, status",
+            [],
+        )
     }
 
     fn copy_counters(&mut self) -> Result<()> {

@@ -90,8 +90,8 @@ fn read_alone(database: &Path) -> Result<SourceFile, ExclusiveUseError> {
 }
 
 fn fill(tx: &Tx, mut source: SourceFile, database: &Path) -> Result<Salvaged, Error> {
-    let is_foreign = !source.has_table("question") && source.names_tables();
-    if is_foreign {
+    let undamaged = table_shape::schema_entries(tx)?;
+    if source.is_foreign(&undamaged) {
         let message = format!(
             "{}: the database belongs to another program",
             database.display()
@@ -99,7 +99,6 @@ fn fill(tx: &Tx, mut source: SourceFile, database: &Path) -> Result<Salvaged, Er
         let hint = relocation_hint(database);
         return Err(Fault::new(FaultKind::ForeignFile, message, hint).into());
     }
-    let undamaged = table_shape::schema_entries(tx)?;
     source.add_missing_entries(&undamaged);
     repairs::check_version(&source, database)?;
     let mut target = Target::new(tx, &source, undamaged);

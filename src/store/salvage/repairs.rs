@@ -67,9 +67,16 @@ pub(super) fn continue_counters(tx: &Tx, source: &SourceFile) -> engine::Result<
         let count = tx.sql.query_row(sql, [state], |row| row.get("count"))?;
         set_counter(tx, &format!("tally.question.{state}"), count)?;
     }
-    let sql = "SELECT count(*) AS count FROM message";
-    let messages = tx.sql.query_row(sql, [], |row| row.get("count"))?;
-    set_counter(tx, "tally.message", messages)
+    for (name, rows) in [
+        ("message", "message"),
+        ("peer", "peer WHERE kind = 'session'"),
+        ("memory", "memory WHERE superseded_at_ms IS NULL"),
+    ] {
+        let sql = format!("SELECT count(*) AS count FROM {rows}");
+        let count = tx.sql.query_row(&sql, [], |row| row.get("count"))?;
+        set_counter(tx, &format!("tally.{name}"), count)?;
+    }
+    Ok(())
 }
 
 fn raise_id(tx: &Tx, key: &str, table: &str) -> engine::Result<()> {

@@ -108,13 +108,13 @@ impl SourceFile {
         self.trees = trees::find(&self.pages, &roots);
     }
 
-    /// Returns whether the file itself says what its tables are.
-    pub(super) fn names_tables(&self) -> bool {
-        !self.entries.is_empty()
-    }
-
-    pub(super) fn has_table(&self, name: &str) -> bool {
-        self.entry(name).is_some_and(|entry| !entry.is_index)
+    /// Returns whether most tables that the file names are not those of an undamaged mesh. The page that names one of them may
+    /// be lost.
+    pub(super) fn is_foreign(&self, undamaged: &[SchemaEntry]) -> bool {
+        let tables = self.entries.iter().filter(|entry| !entry.is_index);
+        let is_own = |table: &&SchemaEntry| undamaged.iter().any(|own| own.name == table.name);
+        let own = tables.clone().filter(is_own).count();
+        tables.count() > 2 * own
     }
 
     /// Returns what can be read of a table or an index; nothing if the file has none of that name.

@@ -49,11 +49,14 @@ impl<'a> Target<'a> {
         self.tables
     }
 
-    /// Copies all tables; the full-text index and the counters are made from them.
+    /// Copies all tables; the full-text index and the counters are made from them, those of tasks by triggers.
     pub(super) fn copy_tables(&mut self) -> engine::Result<()> {
         let is_copied = |entry: &&SchemaEntry| {
             let is_derived = |start| entry.name.starts_with(start);
-            !entry.is_index && !is_derived("sqlite_") && !is_derived("memory_")
+            !entry.is_index
+                && !["sqlite_", "memory_", "task_count"]
+                    .into_iter()
+                    .any(is_derived)
         };
         let tables = self.schema.iter().filter(is_copied);
         let tables: Vec<_> = tables

@@ -37,6 +37,10 @@ pub(super) const STEPS: &[SchemaStep] = &[
         version: 7,
         sql: include_str!("../../schema/postgres_0007.sql"),
     },
+    SchemaStep {
+        version: 8,
+        sql: include_str!("../../schema/postgres_0008.sql"),
+    },
 ];
 
 /// The lowest version that a program must know to use a mesh of this schema.
