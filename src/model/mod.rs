@@ -30,6 +30,7 @@ pub mod task;
 pub mod text_checks;
 pub mod throttle;
 pub mod tokenize;
+mod word_beginnings;
 
 pub use claim::{ClaimMode, ClaimState};
 pub use event::{Event, EventKind};

@@ -113,6 +113,7 @@ pub use moved_mark::MovedMark;
 pub(crate) use new_pending::PeersWithNewPending;
 pub use peer::{NewPeer, Peer};
 pub(crate) use peer::{PeerChanges, ProjectDetails};
+pub(crate) use prior_answers::AnswerRange;
 pub use prior_answers::StoredAnswer;
 pub(crate) use question::NewAnswer;
 pub use question::{NewQuestion, Question, QuestionDelivery};

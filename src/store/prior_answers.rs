@@ -4,7 +4,7 @@
 //! of a peer takes a few milliseconds, at a time when there is no answer anyway.
 use rusqlite::params;
 
-use super::engine::{self, OptionalExtension, Row, Statement};
+use super::engine::{self, OptionalExtension};
 use super::transaction::Tx;
 use crate::platform::id::{PeerId, QuestionId};
 
@@ -21,70 +21,76 @@ pub struct StoredAnswer {
     pub head: Option<String>,
 }
 
+/// Which answers of a peer are compared.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AnswerRange {
+    pub(crate) peer: PeerId,
+    /// The earliest time of the answer, in wall milliseconds.
+    pub(crate) since_ms: i64,
+    /// How many questions at most, the newest first.
+    pub(crate) limit: u32,
+    /// No more are read after their texts reach this many bytes in all.
+    pub(crate) bytes_max: i64,
+}
+
+#[cfg(test)]
+impl AnswerRange {
+    /// Returns all answers of a peer up to some small limits.
+    pub(super) fn of(peer: PeerId, limit: u32) -> Self {
+        Self {
+            peer,
+            since_ms: 1,
+            limit,
+            bytes_max: 9,
+        }
+    }
+}
+
+/// The beginnings of a question and of its answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AnswerExcerpt<'a> {
+    pub(crate) id: QuestionId,
+    pub(crate) question: &'a str,
+    pub(crate) answer: &'a str,
+    pub(crate) answered_at_ms: i64,
+}
+
 /// Question and answer are cut to the characters by which similarity is computed.
-const EXCERPT_COLUMNS: &str = "id, substr(question, 1, 2000) AS question, substr(answer, 1, 2048) AS answer, answered_at_ms, answered_head";
+const EXCERPT_COLUMNS: &str = "id, substr(question, 1, 2000) AS question, substr(answer, 1, 2048) AS answer, answered_at_ms, octet_length(question) + octet_length(answer) AS bytes";
 /// In the order of the index, newest first, so that nothing is sorted.
 const NEWEST_ANSWERED_OF_PEER: &str = "target_peer = ?1 AND state = 'answered' AND answered_at_ms >= ?2 AND answer IS NOT NULL ORDER BY rowid DESC LIMIT ?3";
 
-/// The positions of the columns of a [`StoredAnswer`], looked up once for thousands of rows.
-#[derive(Debug, Clone, Copy)]
-struct Columns {
-    id: usize,
-    question: usize,
-    answer: usize,
-    answered_at_ms: usize,
-    answered_head: usize,
-}
-
-impl Columns {
-    fn of(statement: &Statement) -> engine::Result<Self> {
-        Ok(Self {
-            id: statement.column_index("id")?,
-            question: statement.column_index("question")?,
-            answer: statement.column_index("answer")?,
-            answered_at_ms: statement.column_index("answered_at_ms")?,
-            answered_head: statement.column_index("answered_head")?,
-        })
-    }
-}
-
-impl StoredAnswer {
-    fn from_row(row: &Row, columns: Columns) -> engine::Result<Self> {
-        Ok(Self {
-            id: row.get(columns.id)?,
-            question: row.get(columns.question)?,
-            answer: row.get(columns.answer)?,
-            answered_at_ms: row.get(columns.answered_at_ms)?,
-            head: row.get(columns.answered_head)?,
-        })
-    }
-}
-
 impl Tx<'_> {
-    /// Returns what a peer answered since `since_ms`, newest answer first, with questions and answers cut to their beginnings.
-    /// At most the newest `limit` questions, and no more after their texts reach `bytes_max` in all.
-    pub(crate) fn recent_answer_excerpts(
+    /// Calls `each` with the beginnings of what a peer was asked and answered, the newest question first.
+    pub(crate) fn read_answer_excerpts(
         &self,
-        peer: PeerId,
-        since_ms: i64,
-        limit: u32,
-        bytes_max: i64,
-    ) -> engine::Result<Vec<StoredAnswer>> {
+        range: AnswerRange,
+        mut each: impl FnMut(AnswerExcerpt),
+    ) -> engine::Result<()> {
         let mut statement = self.sql.prepare_cached(&format!(
-            "SELECT {EXCERPT_COLUMNS}, octet_length(question) + octet_length(answer) AS bytes FROM question WHERE {NEWEST_ANSWERED_OF_PEER}"
+            "SELECT {EXCERPT_COLUMNS} FROM question WHERE {NEWEST_ANSWERED_OF_PEER}"
         ))?;
-        let columns = Columns::of(&statement)?;
-        let bytes_column = statement.column_index("bytes")?;
-        let mut rows = statement.query_in_chunks(params![peer, since_ms, limit])?;
-        let (mut found, mut bytes) = (Vec::new(), 0);
-        while bytes < bytes_max
+        // Looked up once for thousands of rows.
+        let [id, question, answer, answered_at_ms, bytes] =
+            ["id", "question", "answer", "answered_at_ms", "bytes"]
+                .map(|name| statement.column_index(name));
+        let (id, question, answer) = (id?, question?, answer?);
+        let (answered_at_ms, bytes) = (answered_at_ms?, bytes?);
+        let mut rows =
+            statement.query_in_chunks(params![range.peer, range.since_ms, range.limit])?;
+        let mut bytes_read = 0;
+        while bytes_read < range.bytes_max
             && let Some(row) = rows.next()?
         {
-            bytes += row.get::<_, i64>(bytes_column)?;
-            found.push(StoredAnswer::from_row(&row, columns)?);
+            bytes_read += row.get::<_, i64>(bytes)?;
+            each(AnswerExcerpt {
+                id: row.get(id)?,
+                question: row.get_ref(question)?.as_str()?,
+                answer: row.get_ref(answer)?.as_str()?,
+                answered_at_ms: row.get(answered_at_ms)?,
+            });
         }
-        found.sort_by_key(|one| std::cmp::Reverse((one.answered_at_ms, one.id)));
-        Ok(found)
+        Ok(())
     }
 
     /// Returns an answered question in full.
@@ -93,9 +99,16 @@ impl Tx<'_> {
             "SELECT id, question, answer, answered_at_ms, answered_head FROM question
              WHERE id = ?1 AND state = 'answered' AND answer IS NOT NULL",
         )?;
-        let columns = Columns::of(&statement)?;
         statement
-            .query_row([id], |row| StoredAnswer::from_row(row, columns))
+            .query_row([id], |row| {
+                Ok(StoredAnswer {
+                    id: row.get("id")?,
+                    question: row.get("question")?,
+                    answer: row.get("answer")?,
+                    answered_at_ms: row.get("answered_at_ms")?,
+                    head: row.get("answered_head")?,
+                })
+            })
             .optional()
     }
 }

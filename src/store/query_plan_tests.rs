@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use ulid::Ulid;
 
-use super::{MemoryRange, Tx, engine};
+use super::{AnswerRange, MemoryRange, Tx, engine};
 use super::{
     MessageListing, MessageTarget, NewMessage, NewQuestion, Options, ProcessLocation, Store,
     TaskListing,
@@ -118,6 +118,10 @@ fn peer() -> PeerId {
 
 fn session() -> SessionId {
     SessionId::from(Ulid::nil())
+}
+
+fn read_answer_excerpts(tx: &Tx, limit: u32) -> engine::Result<()> {
+    tx.read_answer_excerpts(AnswerRange::of(peer(), limit), |_| ())
 }
 
 fn question() -> NewQuestion<'static> {
@@ -276,7 +280,7 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
             .map(drop)
     }),
     ("prior answers", &|tx| {
-        tx.recent_answer_excerpts(peer(), 1, 3, 9)?;
+        read_answer_excerpts(tx, 3)?;
         tx.recent_answer_texts(peer(), 300).map(drop)
     }),
     #[cfg(feature = "hub")]
@@ -479,7 +483,7 @@ fn long_tables_are_read_in_index_order_without_sorting() {
     assert!(!plan.iter().any(|step| uses_sorter(step)), "{plan:?}");
     for store_call in [
         &(|tx: &Tx| tx.recent_answer_texts(peer(), 300).map(drop)) as StoreCall,
-        &|tx| tx.recent_answer_excerpts(peer(), 1, 300, 9).map(drop),
+        &|tx| read_answer_excerpts(tx, 300),
         &|tx| tx.last_event_seq().map(drop),
         &|tx| tx.todo_tasks_of(peer()).map(drop),
     ] {
@@ -488,7 +492,7 @@ fn long_tables_are_read_in_index_order_without_sorting() {
     }
     for store_call in [
         &(|tx: &Tx| tx.recent_answer_texts(peer(), 300).map(drop)) as StoreCall,
-        &|tx| tx.recent_answer_excerpts(peer(), 1, 300, 9).map(drop),
+        &|tx| read_answer_excerpts(tx, 300),
     ] {
         let plan = first(store_call);
         assert_eq!(plan.len(), 1, "nothing is sorted: {plan:?}");

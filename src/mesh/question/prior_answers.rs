@@ -8,12 +8,12 @@ use crate::mesh::peer::address::resolve_address;
 use crate::mesh::peer::git_state::current_commit;
 use crate::mesh::session::SessionHandle;
 use crate::model::answer_similarity::{
-    AnswerMatch, AnsweredQuestion, CANDIDATE_BYTES_MAX, CANDIDATES_MAX, find_similar_answers,
+    AnswerMatch, AnsweredQuestion, CANDIDATE_BYTES_MAX, CANDIDATES_MAX, SimilarAnswers,
 };
 use crate::model::peer::Address;
 use crate::model::{EventKind, PeerName, Result};
 use crate::platform::id::{PeerId, QuestionId};
-use crate::store::StoredAnswer;
+use crate::store::{AnswerRange, StoredAnswer};
 
 /// An earlier answer to a similar question.
 #[derive(Debug, Clone)]
@@ -60,17 +60,18 @@ impl Mesh {
         me: &SessionHandle,
         query: PriorAnswerQuery,
     ) -> Result<Vec<PriorAnswer>> {
-        let since_ms = self.now().wall_ms - self.keep_ms;
-        let (peer, answers, counted) = self.read(|read| {
+        let range = AnswerRange {
+            peer: query.peer,
+            since_ms: self.now().wall_ms - self.keep_ms,
+            limit: CANDIDATES_MAX,
+            bytes_max: CANDIDATE_BYTES_MAX,
+        };
+        let (peer, fits, counted) = self.read(|read| {
             let peer = read.tx.peer(query.peer)?;
-            let (limit, bytes_max) = (CANDIDATES_MAX, CANDIDATE_BYTES_MAX);
-            let answers = read
-                .tx
-                .recent_answer_excerpts(query.peer, since_ms, limit, bytes_max)?;
-            let counted = !answers.is_empty() && is_already_recorded(read, me, query.id)?;
-            Ok((peer, answers, counted))
+            let fits = matching_answers(read, query.question, range)?;
+            let counted = !fits.is_empty() && is_already_recorded(read, me, query.id)?;
+            Ok((peer, fits, counted))
         })?;
-        let fits = self.matching_answers(query.question, &answers)?;
         let (Some(peer), false) = (peer, fits.is_empty()) else {
             return Ok(Vec::new());
         };
@@ -93,32 +94,6 @@ impl Mesh {
             matched,
         });
         Ok(prior_answers.collect())
-    }
-
-    /// Returns the full texts of the answers that fit a question, each with the words that were found. An answer that was
-    /// erased after its excerpt was read is left out.
-    fn matching_answers(
-        &mut self,
-        question: &str,
-        excerpts: &[StoredAnswer],
-    ) -> Result<Vec<(StoredAnswer, Vec<String>)>> {
-        let earlier: Vec<AnsweredQuestion> = excerpts
-            .iter()
-            .map(|one| AnsweredQuestion {
-                question: &one.question,
-                answer: &one.answer,
-            })
-            .collect();
-        let fits = find_similar_answers(question, &earlier);
-        self.read(|read| {
-            let full = |fit: AnswerMatch| {
-                let full = read.tx.stored_answer(excerpts[fit.index].id)?;
-                Ok(full.map(|full| (full, fit.matched)))
-            };
-            fits.into_iter()
-                .filter_map(|fit| full(fit).transpose())
-                .collect()
-        })
     }
 
     /// Resolves an address for a question that is not stored. May record deaths of sessions.
@@ -162,6 +137,29 @@ impl Mesh {
         counts.sort_by_key(|count| std::cmp::Reverse(count.results));
         Ok(counts)
     }
+}
+
+/// Returns the full texts of the answers that fit a question, each with the words that were found.
+fn matching_answers(
+    read: ReadContext,
+    question: &str,
+    range: AnswerRange,
+) -> Result<Vec<(StoredAnswer, Vec<String>)>> {
+    let (mut similar, mut ids) = (SimilarAnswers::new(question), Vec::new());
+    read.tx.read_answer_excerpts(range, |earlier| {
+        ids.push(earlier.id);
+        similar.add(AnsweredQuestion {
+            question: earlier.question,
+            answer: earlier.answer,
+            answered_at_ms: earlier.answered_at_ms,
+        });
+    })?;
+    let full = |fit: AnswerMatch| {
+        let full = read.tx.stored_answer(ids[fit.index])?;
+        Ok(full.map(|full| (full, fit.matched)))
+    };
+    let fits = similar.best().into_iter();
+    fits.filter_map(|fit| full(fit).transpose()).collect()
 }
 
 /// Returns whether an event records that prior answers were given for this question.

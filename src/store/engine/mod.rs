@@ -34,5 +34,4 @@ pub(super) use params::Params;
 pub(super) use query_recorder::QueryRecorder;
 pub(super) use row::Row;
 pub(super) use served::{Access, ServedDatabase, WriteFacts};
-pub(super) use statement::Statement;
 pub(super) use transaction::Transaction;
