@@ -324,16 +324,22 @@ fn sessions_that_ask_each_other_are_both_answered_for() {
     let Some((lab, mesh)) = install_with_mod("CLAUDE_MESH_FORK=always\n") else {
         return;
     };
-    // A question that comes before the prompt of the asked session would be shown to it by that prompt.
-    let prompted: Arc<[AtomicBool; 2]> = Arc::default();
+    // A question that comes before the prompt of the asked session would be shown to it by that prompt, and one that comes to a
+    // session that has its answer already by the end of its turn.
+    let (prompted, forked): (Arc<[AtomicBool; 2]>, Arc<[AtomicBool; 2]>) = Default::default();
     let asks = |own: usize, other: &'static str| {
-        let prompted = Arc::clone(&prompted);
-        with_fork("5433", move |request: &Request| {
+        let (prompted, forked) = (Arc::clone(&prompted), Arc::clone(&forked));
+        let meet = move |what, both: &[AtomicBool; 2]| {
+            both[own].store(true, Ordering::SeqCst);
+            wait_until(what, || both.iter().all(|one| one.load(Ordering::SeqCst)));
+        };
+        ScriptedApi::listen(move |request: &Request| {
+            if is_fork(request) {
+                meet("both have forks", &forked);
+                return say("5433");
+            }
             if request.new_text().contains("ask the other") {
-                prompted[own].store(true, Ordering::SeqCst);
-                wait_until("both have their prompts", || {
-                    prompted.iter().all(|one| one.load(Ordering::SeqCst))
-                });
+                meet("both have their prompts", &prompted);
                 return ask(other, "which port?");
             }
             let reported = request.tool_results().join("");
