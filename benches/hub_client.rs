@@ -67,14 +67,7 @@ impl BenchHub {
 
     /// Returns a kept connection that sends the key of a peer.
     pub(crate) fn client(&self, key: &str) -> BenchClient {
-        let stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        BenchClient {
-            reader: BufReader::new(stream.try_clone().unwrap()),
-            stream,
-            address: self.address.clone(),
-            key: key.to_owned(),
-        }
+        BenchClient::connect(&self.address, key)
     }
 }
 
@@ -116,6 +109,18 @@ pub(crate) struct BenchClient {
 }
 
 impl BenchClient {
+    /// Connects to a server at `address`, `HOST:PORT`.
+    pub(crate) fn connect(address: &str, key: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            reader: BufReader::new(stream.try_clone().unwrap()),
+            stream,
+            address: address.to_owned(),
+            key: key.to_owned(),
+        }
+    }
+
     pub(crate) fn send(&mut self, method: &str, path: &str, body: Option<&Value>) {
         let (address, key) = (&self.address, &self.key);
         let mut head = format!(

@@ -19,6 +19,9 @@ mod ask;
 /// The baselines: a pipe between two processes, the bare SQL, empty programs.
 #[cfg(target_os = "linux")]
 mod baseline;
+/// Messages through MCP, beside a broker.
+#[cfg(all(target_os = "linux", feature = "hub"))]
+mod broker;
 /// A `PostgreSQL` server.
 #[cfg(all(target_os = "linux", feature = "postgres"))]
 mod database_server;
@@ -107,7 +110,7 @@ struct Plan {
 }
 
 #[cfg(target_os = "linux")]
-const GROUPS: [&str; 13] = [
+const GROUPS: [&str; 14] = [
     "ask",
     "wake",
     "hook",
@@ -117,6 +120,7 @@ const GROUPS: [&str; 13] = [
     "remote",
     "pending",
     "message",
+    "broker",
     "recall",
     "scale",
     "postgres",
@@ -124,7 +128,7 @@ const GROUPS: [&str; 13] = [
 ];
 
 #[cfg(target_os = "linux")]
-const USAGE: &str = "usage: cargo bench -- [ask] [wake] [hook] [server] [hub] [hub_events] [remote] [pending] [message] [recall] [scale] [postgres] [many_sessions] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
+const USAGE: &str = "usage: cargo bench -- [ask] [wake] [hook] [server] [hub] [hub_events] [remote] [pending] [message] [broker] [recall] [scale] [postgres] [many_sessions] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
   --pin      none: the scheduler chooses; same: all on one CPU; cross: the peer on another CPU than the rest
              (default: none, and for ask and wake also same)
   --rounds   measurements for each line (300); the noise of a machine needs some hundreds
@@ -201,6 +205,8 @@ fn measure(table: &mut table::Table, group: &str, (pin, plan): (pin::Pin, &Plan)
         "remote" => remote::measure(table, pin, plan.rounds),
         "pending" => pending::measure(table, pin, plan.rounds),
         "message" => message::measure(table, pin, plan.messages),
+        #[cfg(feature = "hub")]
+        "broker" => broker::measure(table, pin),
         "recall" => recall::measure(table, pin, plan.rounds),
         "scale" => scale::measure(table, pin, plan.rounds),
         #[cfg(feature = "postgres")]
