@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::background_checkpoint::checkpoint_in_background;
 use super::busy_handler::{LockTimeout, install_busy_handler, wait_in_queue};
 use super::connect::{FAST_SECURE_DELETE, Options, configure, connect};
 use super::database_path::{check_folder, folder_of, with_suffix};
@@ -18,9 +19,7 @@ use super::write_queue::WriteQueue;
 use super::{create, file_header};
 use crate::model::{Error, Result};
 use crate::platform::{Fault, Moment, clock, permissions};
-use crate::store::wal::{
-    CheckpointMode, DueCheckpoint, WalLength, checkpoint, checkpoint_in_background,
-};
+use crate::store::wal::{CheckpointMode, DueCheckpoint, WalLength, checkpoint};
 
 /// An open file.
 #[derive(Debug)]

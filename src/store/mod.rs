@@ -11,6 +11,7 @@
 
 #[cfg(feature = "hub")]
 mod access_key;
+mod background_checkpoint;
 mod backup;
 mod backup_files;
 #[cfg(feature = "hub")]

@@ -9,7 +9,6 @@
 //! A server does both in a thread, so that no caller waits for them. Another program does the first at the end of a write and
 //! the second at the end of its next one, which is when it has its turn among the writers.
 use std::ffi::c_int;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -17,23 +16,16 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
 
-use super::busy_handler::{LockTimeout, install_busy_handler, wait_in_queue};
-use super::connect::connect;
-use super::fault::fault;
-use super::write_queue::{CheckpointTurn, WriteQueue};
-use crate::platform::clock::Stopwatch;
-use crate::platform::{Fault, fail_point};
+use super::busy_handler::LockTimeout;
+use super::write_queue::CheckpointTurn;
+use crate::platform::fail_point;
 
 /// Pages in the WAL before they are copied; four megabytes.
 const WAL_PAGES_MAX: c_int = 1_000;
-/// With so many pages a program that has not copied them lets the WAL begin again all the same.
+/// With this number of pages a program that has not copied them lets the WAL begin again all the same.
 const WAL_PAGES_LIMIT: c_int = 2_000;
-/// After so many more pages a program looks again, if another one was copying.
+/// After this number of further pages a program looks again, if another one was copying.
 const LOOK_AGAIN_PAGES: c_int = 250;
-/// How long the thread of a server waits for its turn among the writers.
-const TURN_WAIT_MAX: Duration = Duration::from_millis(100);
-/// The stack of this thread.
-const STACK_BYTES: usize = 256 * 1024;
 /// How long to wait for the lock and for readers; the next commit tries again.
 const CHECKPOINT_WAIT_MAX: Duration = Duration::from_millis(20);
 
@@ -48,7 +40,7 @@ pub(super) fn switch_to_wal(connection: &Connection) -> rusqlite::Result<String>
 pub(super) struct WalLength {
     /// The pages after its last commit, until they are looked at.
     pages: Arc<AtomicI32>,
-    /// With so many pages it looks again whether another program copies them.
+    /// With this number of pages it looks again whether another program copies them.
     look_again_at: c_int,
     /// Held while it is the one that checkpoints, after it has copied the WAL.
     copied: Option<CheckpointTurn>,
@@ -94,40 +86,10 @@ impl WalLength {
 
     /// Copies the WAL. A failure is ignored.
     pub(super) fn copy(&mut self, connection: &Connection, turn: CheckpointTurn) {
-        fail_point::reach("before-checkpoint");
-        if matches!(run(connection, CheckpointMode::Passive), Ok(true)) {
+        if matches!(copy_wal(connection), Ok(true)) {
             self.copied = Some(turn);
         }
     }
-}
-
-/// Copies the WAL of the database at `path` in a thread and lets it begin again. A failure is ignored.
-pub(super) fn checkpoint_in_background(path: &Path, turn: CheckpointTurn) {
-    let path = path.to_path_buf();
-    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-    let _ = thread.spawn(move || {
-        let _turn = turn;
-        let _ = copy_and_restart(&path);
-    });
-}
-
-fn copy_and_restart(path: &Path) -> Result<(), Fault> {
-    let with_path = |error| fault(path, error);
-    let mut connection = connect(path)?;
-    fail_point::reach("before-checkpoint");
-    if !run(&connection, CheckpointMode::Passive).map_err(with_path)? {
-        return Ok(());
-    }
-    let queue = Arc::new(WriteQueue::of(path));
-    let lock_timeout = install_busy_handler(&mut connection, TURN_WAIT_MAX, Arc::clone(&queue))
-        .map_err(with_path)?;
-    queue.enter_behind_others();
-    let since = Stopwatch::start();
-    wait_in_queue(&queue, || since.elapsed() >= TURN_WAIT_MAX);
-    let restarted = checkpoint(&connection, CheckpointMode::Restart, &lock_timeout);
-    queue.leave();
-    queue.wake_next();
-    restarted.map(drop).map_err(with_path)
 }
 
 /// Counts the pages of each commit; replaces the automatic checkpoint of SQLite, which uses the same hook.
@@ -169,6 +131,12 @@ pub(super) fn checkpoint(
     is_complete
 }
 
+/// Copies what the WAL has now while others write. Returns false while another program does.
+pub(super) fn copy_wal(connection: &Connection) -> rusqlite::Result<bool> {
+    fail_point::reach("before-checkpoint");
+    run(connection, CheckpointMode::Passive)
+}
+
 fn run(connection: &Connection, mode: CheckpointMode) -> rusqlite::Result<bool> {
     let sql = match mode {
         CheckpointMode::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
@@ -183,6 +151,7 @@ fn run(connection: &Connection, mode: CheckpointMode) -> rusqlite::Result<bool> 
 mod tests {
     use super::*;
     use crate::platform::{Clock, SystemClock};
+    use crate::store::write_queue::WriteQueue;
     use crate::store::{Options, Store};
 
     const FRAME_BYTES: u64 = 4096 + 24;
