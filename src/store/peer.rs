@@ -258,14 +258,6 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Returns the earlier names of a peer.
-    pub(crate) fn aliases(&self, id: PeerId) -> engine::Result<Vec<String>> {
-        self.sql
-            .prepare_cached("SELECT name FROM alias WHERE peer_id = ?1 ORDER BY name")?
-            .query_map([id], |row| row.get(0))?
-            .collect()
-    }
-
     /// Returns the earlier names of these peers, by name.
     pub(crate) fn aliases_of(&self, peers: &[PeerId]) -> engine::Result<Vec<(PeerId, String)>> {
         self.sql

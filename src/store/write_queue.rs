@@ -14,8 +14,7 @@
 //! a look every few milliseconds.
 //!
 //! The queue only orders. A writer that cannot use it, or finds that its head does not move because its process is stopped, tries
-//! the lock of SQLite as before; a ticket that is older than a second does not
-//! count.
+//! the lock of SQLite as before; a ticket that is older than a second does not count.
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;

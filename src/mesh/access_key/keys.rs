@@ -203,7 +203,8 @@ fn find_keys(read: ReadContext, name_or_id: &str) -> Result<Vec<AccessKey>> {
     }
     let mut names = vec![name_or_id.to_owned()];
     if let Some(peer) = read.tx.find_peer_by_name(name_or_id)? {
-        names.extend(read.tx.aliases(peer.id)?);
+        let aliases = read.tx.aliases_of(&[peer.id])?;
+        names.extend(aliases.into_iter().map(|(_, alias)| alias));
         names.push(peer.name.to_string());
     }
     names.sort_unstable();
