@@ -71,7 +71,6 @@ pub(super) fn install_busy_handler(
             return false;
         }
         std::thread::sleep(match pause {
-            QueueStep::Try => return true,
             QueueStep::TryAfter(pause) | QueueStep::LookAfter(pause) => pause,
             QueueStep::Unusable => retry_delay(count, retry_fast || waited() >= FAST_RETRY_AFTER),
         });

@@ -148,6 +148,7 @@ impl FileDatabase {
                 Err(error)
             }
         };
+        // The restart of the WAL needs the lock next, and wakes the next writer after it.
         if !self.wal_length.is_restart_due() {
             self.write_queue.wake_next();
         }

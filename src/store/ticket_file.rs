@@ -23,7 +23,7 @@ pub(super) const CHECKPOINT_BYTE: i64 = 0;
 pub(super) struct TicketFile(File);
 
 impl TicketFile {
-    /// Opens the file; `None` if there is none yet, because no writer has had to wait.
+    /// Opens the file; `None` if there is none yet, because no writer has had to wait and no WAL was long.
     pub(super) fn open(folder: &Path) -> Option<Self> {
         let path = folder.join("tickets");
         let file = File::options().read(true).write(true).open(path);

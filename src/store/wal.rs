@@ -150,6 +150,7 @@ fn run(connection: &Connection, mode: CheckpointMode) -> rusqlite::Result<bool> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::clock::Stopwatch;
     use crate::platform::{Clock, SystemClock};
     use crate::store::write_queue::WriteQueue;
     use crate::store::{Options, Store};
@@ -186,6 +187,32 @@ mod tests {
         };
         let size = wal_after_many_writes(options);
         assert!(size < FRAME_BYTES * 6_000, "{size}");
+    }
+
+    #[test]
+    fn thread_copies_a_long_wal_into_the_file() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("mesh.db");
+        let options = Options {
+            checkpoint_in_background: true,
+            ..Options::default()
+        };
+        let mut store = Store::open(&path, options).unwrap();
+        let size = || path.metadata().unwrap().len();
+        let before = size();
+        let text = "text ".repeat(1_200_000);
+        store
+            .write(SystemClock::new().now(), |tx| {
+                Ok(tx.set_meta("text", &text)?)
+            })
+            .unwrap();
+        assert_eq!(size(), before);
+        store.checkpoint_if_wal_is_long();
+        let began = Stopwatch::start();
+        while size() < before + 5_000_000 {
+            assert!(began.elapsed() < Duration::from_secs(20));
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -96,9 +96,7 @@ struct Ticket {
 /// What a waiting writer does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum QueueStep {
-    /// It tries to get the lock.
-    Try,
-    /// It waits this time, then tries.
+    /// It waits this time, which may be zero, then tries to get the lock.
     TryAfter(Duration),
     /// It waits to be woken, at most this time, then looks again whether it may try.
     LookAfter(Duration),
@@ -107,7 +105,7 @@ pub(super) enum QueueStep {
 }
 
 impl WriteQueue {
-    /// Returns the queue of a database. Its files are made when the first writer has to wait.
+    /// Returns the queue of a database. Its files are made when the first writer has to wait, or the first WAL is long.
     pub(super) fn of(database: &Path) -> Self {
         Self {
             folder: with_suffix(database, ".d").join("writers"),
@@ -150,8 +148,8 @@ impl WriteQueue {
         self.state().tries = TRIES_WITHOUT_SLOT;
     }
 
-    /// Returns the next step of a writer that waits. Takes a ticket if it has none. What else waits for the lock, such as a
-    /// migration or a checkpoint, does not queue: nothing would give its ticket back.
+    /// Returns the next step of a writer that waits. Takes a ticket if it has none. What waits without [`WriteQueue::enter`],
+    /// such as a migration, does not queue: nothing would give its ticket back.
     pub(super) fn step(&self) -> QueueStep {
         let mut state = self.state();
         let state = &mut *state;
@@ -276,7 +274,7 @@ impl Ticket {
         let Some(oldest) = oldest else {
             self.tries_now = !self.tries_now;
             return if self.tries_now {
-                QueueStep::Try
+                QueueStep::TryAfter(Duration::ZERO)
             } else {
                 QueueStep::LookAfter(HEAD_TRY_STEP)
             };
@@ -332,7 +330,7 @@ mod tests {
     fn is_head(queue: &WriteQueue) -> bool {
         queue.enter();
         queue.state().tries = TRIES_WITHOUT_SLOT;
-        let is_try = |step| matches!(step, QueueStep::Try | QueueStep::TryAfter(_));
+        let is_try = |step| matches!(step, QueueStep::TryAfter(_));
         is_try(queue.step()) || is_try(queue.step())
     }
 
@@ -369,6 +367,21 @@ mod tests {
             ada.leave();
             ada.wake_next();
         });
+        assert!(began.elapsed() < Duration::from_millis(900));
+    }
+
+    #[test]
+    fn write_that_has_ended_wakes_the_head() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("mesh.db");
+        let mut store = Store::open(&path, Options::default()).unwrap();
+        let head = WriteQueue::of(&path);
+        assert!(is_head(&head));
+        let began = Stopwatch::start();
+        store
+            .write(now(), |tx| Ok(tx.set_meta("kept", "yes")?))
+            .unwrap();
+        head.wait(Duration::from_millis(999));
         assert!(began.elapsed() < Duration::from_millis(900));
     }
 
